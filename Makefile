@@ -1,0 +1,89 @@
+# The one door to this project. It needs python3 >= 3.11, make and git; everything else goes into .venv.
+
+PYTHON ?= python3
+JOBS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+# Rooms that are not there (yet) are left out, so that no tool stumbles over a missing folder.
+CODE := $(wildcard src tests bench tools)
+# What rewrites the generated parts of the docs; nothing while there is no such module.
+DOCS := $(if $(wildcard tools/docs.py tools/docs/__main__.py),$(BIN)/python -m tools.docs)
+
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+# Trust the certificates that this machine trusts (behind a company's proxy uv's own list is not enough).
+export UV_SYSTEM_CERTS ?= 1
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup demo serve test check format-check lint types contracts fix bench test-clients lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Words for the command itself go into ARGS: make test ARGS='-k stream'"
+
+setup: $(STAMP) ## make .venv with everything in it (every other target does so when needed)
+	@echo '$(VENV) is ready'
+
+# `uv sync` removes what the lock file does not name. uv itself is therefore in the dev group: the one that pip puts
+# into .venv where there is none on the PATH is replaced by the locked one, and stays.
+$(STAMP): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "make: \`$(PYTHON)\` is missing or older than Python 3.11; hint: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@set -e; \
+	if uv --version >/dev/null 2>&1; then \
+		uv sync --quiet --frozen --python "$(PYTHON)"; \
+	else \
+		if ! $(BIN)/uv --version >/dev/null 2>&1; then \
+			$(PYTHON) -m venv --clear $(VENV) \
+				|| { echo "make: Python's venv module is incomplete; hint: install python3-venv, or uv" >&2; exit 1; }; \
+			$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'; \
+		fi; \
+		$(BIN)/uv sync --quiet --frozen --python $(BIN)/python; \
+	fi
+	@touch $@
+
+demo: $(STAMP) ## watch two official SDKs hold tool loops through the gateway; no key, no network
+	@$(BIN)/dragoman demo $(ARGS)
+
+serve: $(STAMP) ## run the gateway on 127.0.0.1:4747
+	@$(BIN)/dragoman serve $(ARGS)
+
+test: $(STAMP) ## run all tests and print coverage
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov $(ARGS)
+
+check: format-check lint types contracts test ## everything that has to hold: format, lint, types, contracts, docs, tests
+
+format-check: $(STAMP)
+	$(BIN)/ruff format --check $(CODE)
+
+lint: $(STAMP)
+	$(BIN)/ruff check $(CODE)
+
+types: $(STAMP)
+	$(BIN)/mypy $(CODE)
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports --no-logo
+
+fix: $(STAMP) ## repair what a machine can: lint, format, generated docs
+	$(BIN)/ruff check --fix $(CODE) || true
+	$(BIN)/ruff format $(CODE)
+	$(DOCS)
+
+bench: $(STAMP) ## measure CPU per request and per event
+	$(BIN)/python -m bench $(ARGS)
+
+test-clients: $(STAMP) ## run the real coding agents through the gateway (fetches them from npm)
+	$(BIN)/python -m tests.clients $(ARGS)
+
+lock: $(STAMP) ## renew uv.lock after a change in pyproject.toml
+	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv lock --default-index https://pypi.org/simple
+
+clean: ## remove .venv and everything that can be made again
+	rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
