@@ -1,0 +1,186 @@
+"""What a protocol is: one frozen record of pure functions between its wire format and the IR.
+
+A protocol is a package below `dragoman.protocols` whose `__init__` ends in `PROTOCOL = Codec(...)`; `dragoman.protocols.discover`
+finds it by being there.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import msgspec
+
+from dragoman.dialects import Dialect
+from dragoman.ir.events import Event
+from dragoman.ir.failures import Failure
+from dragoman.ir.losses import Ledger
+from dragoman.ir.reply import Reply, Usage
+from dragoman.ir.request import Request
+from dragoman.pipe import Transducer
+from dragoman.wire.sse import Frame
+
+
+class Operation(Enum):
+    """What a client can ask of a protocol's endpoints."""
+
+    GENERATE = "generate"
+    COUNT = "count"
+    MODELS = "models"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A path that the gateway serves for a protocol, without any prefix; `{model}` stands for a path segment."""
+
+    method: str
+    path: str
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom a request is encoded for: the model's id there, whose it is, how it is and what it can do (None: not known)."""
+
+    provider: str
+    model: str
+    dialect: Dialect = field(default_factory=Dialect)
+    max_output: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whom a reply comes from; seals are marked with it."""
+
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom a reply is encoded for.
+
+    `model` is the id that the client asked for. `native` tells whether opaque state of this protocol may go to the client in its
+    native form, without our wrapping (it came from an upstream of the same protocol and nothing else). `new_id` makes ids.
+    """
+
+    model: str
+    created: int
+    new_id: Callable[[str], str]
+    wants_usage: bool = True
+    input_tokens: int = 0
+    """An estimate of the request's size, for protocols that must name it before the upstream does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One row of a model list. `created` is seconds since the epoch."""
+
+    id: str
+    name: str
+    owner: str
+    created: int = 0
+    context: int | None = None
+    max_output: int | None = None
+
+
+class Peek(msgspec.Struct, frozen=True):
+    """The little of a request that the raw lane needs to know."""
+
+    model: str
+    stream: bool = False
+    user: str | None = None
+    """Anthropic's `metadata.user_id` or OpenAI's `user`: some clients put their session there."""
+    cache_key: str | None = None
+    """OpenAI's `prompt_cache_key`."""
+
+
+class StreamDecoder(Protocol):
+    """Reads one reply: frames to events. It may raise on anything the protocol forbids; the Receiver takes care of that."""
+
+    def feed(self, frame: Frame) -> Sequence[Event]:
+        """Return the events that `frame` brings."""
+
+    def flush(self) -> Sequence[Event]:
+        """The stream has ended: return ReplyEnd if what came was a whole reply, nothing otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossNote:
+    """A loss code that a codec may record, for docs/losses."""
+
+    code: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One protocol. All functions are pure; what they raise is a DragomanError."""
+
+    name: str
+    """As configuration writes it: `anthropic-messages`."""
+    title: str
+    """As people write it: `Anthropic Messages`."""
+    endpoints: tuple[Endpoint, ...]
+
+    # --- as an upstream ---
+    path: Callable[[str, bool], str]
+    """(model, stream) -> path below the provider's base URL."""
+    count_path: Callable[[str], str | None]
+    """Where the upstream counts tokens; None: nowhere."""
+    sign_in: Callable[[str], tuple[tuple[str, str], ...]]
+    """The headers that present a key."""
+    headers: Callable[[Dialect], tuple[tuple[str, str], ...]]
+    """Further headers that every call needs."""
+    encode_request: Callable[[Request, Target, Ledger], bytes]
+    decode_reply: Callable[[bytes, Source], Reply]
+    stream_decoder: Callable[[Source], StreamDecoder]
+    framing: Callable[[], Transducer[bytes, list[Frame]]]
+    decode_failure: Callable[[int, Mapping[str, str], bytes], Failure]
+    """(status, headers, body) of an answer that is not a reply."""
+
+    # --- as the client's side ---
+    decode_request: Callable[[bytes, Ledger], Request]
+    encode_reply: Callable[[Reply, Audience], bytes]
+    stream_encoder: Callable[[Audience], Transducer[Sequence[Event], bytes]]
+    encode_failure: Callable[[Failure, str], bytes]
+    """(failure, request id) -> the body of an error answer."""
+    failure_status: Callable[[Failure], int]
+    """The HTTP status that this protocol's clients expect for a failure."""
+    encode_failure_event: Callable[[Failure, str], bytes]
+    """The same as an event of a stream that has begun."""
+    encode_models: Callable[[Sequence[ModelCard]], bytes]
+    encode_model: Callable[[ModelCard], bytes]
+    encode_count: Callable[[int], bytes]
+    heartbeat: bytes
+    """What keeps a silent stream alive between events; empty when the protocol has nothing harmless."""
+
+    # --- the raw lane: same protocol on both sides ---
+    peek: Callable[[bytes], Peek]
+    """Read a request's model and whether it streams. Raises RequestError."""
+    splice_model: Callable[[bytes, str], bytes]
+    """Return the request with another model name and every other byte as it was."""
+    unseal: Callable[[bytes, Target, Ledger], bytes]
+    """Return the request with our seals opened (theirs) or taken out (others'); bytes without any come back as they are."""
+    echo: Callable[[str], Transducer[bytes, bytes]]
+    """A transducer over a streamed reply that puts the client's model name in place of the upstream's."""
+    echo_whole: Callable[[bytes, str], bytes]
+    """The same for a whole reply."""
+    read_usage: Callable[[bytes, bytes], Usage]
+    """Read the usage from the first and the last bytes of a relayed reply; best effort."""
+    is_finished: Callable[[bytes], bool]
+    """Whether the last bytes of a relayed stream hold the protocol's end."""
+
+    loses: tuple[LossNote, ...] = ()
+    """What `encode_request`, `encode_reply` and the stream encoder may lose."""
+    decode_count: Callable[[bytes, Ledger], Request] | None = None
+    """Read the body of a token count, which has less in it than a request; None: the protocol counts no tokens."""
+    own_headers: tuple[str, ...] = ()
+    """Request headers that switch features of this protocol: they stay behind on the way to another, and are reported."""
+    caches_by_breakpoint: bool = False
+    """Whether prompt caching is asked for by marks in the request (Anthropic) and not by a key (OpenAI)."""
+    names_input_early: bool = False
+    """Whether a stream begins with the size of its input, before an upstream of another protocol reports it."""
+    marks: tuple[str, ...] = ()
+    """Request headers by which this protocol's clients are known, where a path is shared (`/v1/models`)."""

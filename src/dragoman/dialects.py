@@ -1,0 +1,67 @@
+"""Named quirks of back ends as data: what a model's server takes, needs or refuses beside its protocol's letter.
+
+A dialect is given to a codec beside the request. Each field has one place that honours it. Providers and models name a dialect's
+fields in their data; the defaults are the protocol's own reference server.
+"""
+
+import msgspec
+
+
+class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one back end is like. Fields of protocols that a back end does not speak are not looked at."""
+
+    # --- any protocol ---
+    tool_name_limit: int = 64
+    """Longest tool name; longer ones are shortened reversibly. Anthropic takes 128, OpenAI 64."""
+    parallel_tool_calls: bool = True
+    """Whether the switch that forbids parallel calls exists."""
+    structured_output: bool = True
+    """Whether a JSON Schema for the answer can be given."""
+    sampling: bool = True
+    """Whether temperature, top_p and top_k are accepted at all (reasoning models refuse them)."""
+
+    # --- openai-chat ---
+    max_tokens_field: str = "max_tokens"
+    """`max_completion_tokens` on OpenAI's reasoning models, which refuse `max_tokens`."""
+    developer_role: bool = False
+    """Whether the role `developer` exists; else such messages are sent as `system`."""
+    system_only_first: bool = False
+    """Whether system messages may stand only at the beginning; later ones become user text with a marker."""
+    reasoning_field: str | None = "reasoning_content"
+    """The field of an assistant message that takes its reasoning back. None: reasoning is not sent back."""
+    reasoning_required_with_tools: bool = False
+    """Whether an assistant message with tool calls must have that field, even empty (DeepSeek, Kimi)."""
+    reasoning_details: bool = False
+    """Whether `reasoning_details` (OpenRouter) are taken back."""
+    efforts: tuple[str, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+    """The values of `reasoning_effort` that are accepted; others become the nearest. Empty: the field is not sent."""
+    thinking_switch: str | None = None
+    """How to turn thinking off or on: `thinking` ({type: enabled|disabled}: DeepSeek, GLM, Kimi) or `enable_thinking` (Qwen)."""
+    images_in_tool_messages: bool = False
+    """Whether a `tool` message may hold image parts; else they follow in a user message."""
+    cache_control: bool = False
+    """Whether content parts take Anthropic's `cache_control` (OpenRouter, Qwen)."""
+    prompt_cache_key: bool = True
+    """Whether `prompt_cache_key` is accepted."""
+    stream_options: bool = True
+    """Whether `stream_options.include_usage` is accepted."""
+    top_k: bool = False
+    """Whether `top_k` is accepted."""
+    json_object: bool = True
+    """Whether `response_format: json_object` exists."""
+    files: bool = True
+    """Whether file parts (PDF) are accepted."""
+    tool_choice_required: bool = True
+    """Whether `tool_choice: required` exists; else `auto` is sent."""
+    user_field: str | None = "user"
+    """Where the end user's id goes; None: it is not sent."""
+
+    # --- anthropic-messages ---
+    mid_system: bool = True
+    """Whether role `system` may stand among the messages; else such text goes into a user turn with a marker."""
+    adaptive_thinking: bool = True
+    """Whether `thinking: adaptive` and `output_config.effort` exist; else effort becomes a budget."""
+    default_max_tokens: int = 32_000
+    """`max_tokens` when the client set none (the field is required) and the model's limit is not known."""
+    anthropic_version: str = "2023-06-01"
+    """The `anthropic-version` header."""

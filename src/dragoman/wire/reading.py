@@ -1,0 +1,156 @@
+"""Reads a client's JSON into typed structs: strictly and fast when it fits, field by field when it does not.
+
+The wire structs forbid unknown fields. When a body has some, they are taken out one by one and reported, so that nothing is
+lost silently and nothing unknown is forwarded; what has the wrong type is an error that names the field.
+"""
+
+import json
+import re
+import types
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+from dragoman.ir.failures import RequestError
+from dragoman.ir.losses import Ledger
+
+T = TypeVar("T")
+_AT: Final = re.compile(r" - at `\$(.*)`$")
+_fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_items_of = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def read(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, path: str, ledger: Ledger) -> T:
+    """Return `data` as the decoder's type. `path` names it for errors and losses (`messages[2]`; `""` for the body).
+
+    Unknown fields are dropped and recorded as `unknown_field`. Raises RequestError naming the field that is wrong.
+    """
+
+    def unknown(where: str, _: msgspec.Raw) -> None:
+        ledger.dropped("unknown_field", where, "the gateway does not know this field, so no other protocol can carry it")
+
+    return read_with(decoder, data, path, unknown)
+
+
+def read_with(
+    decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, path: str, unknown: Callable[[str, msgspec.Raw], None]
+) -> T:
+    """Like `read`; `unknown` is told the path and the value of each field that the type does not have."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError:
+        pass
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise malformed(data, path, error) from None
+    try:
+        return decoder.decode(_pruned(data, decoder.type, path, unknown))
+    except msgspec.ValidationError as error:
+        raise invalid(error, path) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise malformed(data, path, error) from None
+
+
+def invalid(error: msgspec.ValidationError, path: str) -> RequestError:
+    """Return the error for a value of the wrong type, named by its whole path."""
+    words = str(error)
+    found = _AT.search(words)
+    field = join(path, found.group(1) if found else "")
+    return RequestError(f"`{field or 'body'}`: {_AT.sub('', words)}", param=field or None)
+
+
+def malformed(data: bytes | msgspec.Raw, path: str, error: Exception) -> RequestError:
+    """Return the error for what is not JSON, or is JSON that no program should take (lone surrogates, deep nesting)."""
+    if isinstance(error, RecursionError):
+        return RequestError(f"`{path or 'body'}` is nested too deeply", param=path or None)
+    field = _surrogate_path(bytes(data))
+    if field is not None:
+        where = join(path, field)
+        return RequestError(f"`{where}` contains a lone surrogate, which is not valid Unicode", param=where)
+    return RequestError(f"`{path or 'body'}` is not valid JSON: {error}", param=path or None)
+
+
+def join(path: str, rest: str) -> str:
+    """Return `rest` (`.a[0]`, `[1].b`, `a`) below `path`."""
+    rest = rest.removeprefix(".")
+    if not path or not rest or rest.startswith("["):
+        return path + rest
+    return f"{path}.{rest}"
+
+
+def _surrogate_path(data: bytes) -> str | None:
+    """Return where the first string with a lone surrogate stands; None when that is not what is wrong."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    todo: list[tuple[str, Any]] = [("", value)]
+    while todo:
+        path, value = todo.pop()
+        if isinstance(value, str):
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                return path
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                if any("\ud800" <= character <= "\udfff" for character in key):
+                    return path
+                todo.append((join(path, key), item))
+        elif isinstance(value, list):
+            todo.extend((f"{path}[{index}]", item) for index, item in enumerate(value))
+    return None
+
+
+def _pruned(
+    data: bytes | msgspec.Raw, kind: Any, path: str, unknown: Callable[[str, msgspec.Raw], None]
+) -> bytes | msgspec.Raw:
+    """Return `data` without the fields that `kind` does not have; everything else keeps its bytes."""
+    text = bytes(data).lstrip()
+    if text.startswith(b"{"):
+        fields = _fields_of(data)
+        struct = _struct_for(kind, fields)
+        if struct is None:
+            return data
+        types_by_name = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+        tag = struct.__struct_config__.tag_field
+        kept: dict[str, bytes | msgspec.Raw] = {}
+        for name, value in fields.items():
+            where = join(path, name)
+            if name in types_by_name:
+                kept[name] = msgspec.Raw(_pruned(value, types_by_name[name], where, unknown))
+            elif name == tag:
+                kept[name] = value
+            else:
+                unknown(where, value)
+        return msgspec.json.encode(kept)
+    if text.startswith(b"["):
+        item_kind = _item_type(kind)
+        if item_kind is None:
+            return data
+        items = [
+            msgspec.Raw(_pruned(item, item_kind, f"{path}[{index}]", unknown)) for index, item in enumerate(_items_of(data))
+        ]
+        return msgspec.json.encode(items)
+    return data
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
+def _struct_for(kind: Any, fields: dict[str, msgspec.Raw]) -> type[msgspec.Struct] | None:
+    """Return the struct among the alternatives of `kind` that these fields are meant for."""
+    structs = [one for one in _alternatives(kind) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    for struct in structs:
+        config = struct.__struct_config__
+        if config.tag_field is None:
+            return struct
+        if config.tag_field in fields and bytes(fields[config.tag_field]) == msgspec.json.encode(config.tag):
+            return struct
+    return None
+
+
+def _item_type(kind: Any) -> Any:
+    for one in _alternatives(kind):
+        if get_origin(one) in (list, tuple):
+            return get_args(one)[0]
+    return None

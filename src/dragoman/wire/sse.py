@@ -1,0 +1,121 @@
+"""Server-sent events, both ways. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
+
+from typing import Final
+
+import msgspec
+
+from dragoman.ir.failures import UpstreamProtocolError
+
+MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """One event: its data, UTF-8, and its name (`""` when the stream gave none)."""
+
+    data: bytes
+    event: str = ""
+
+
+class SseReader:
+    """Reads frames from bytes cut anywhere: LF, CRLF or CR, comments, several data lines, a missing space."""
+
+    __slots__ = ("_after_cr", "_at_start", "_data", "_event", "_partial", "_size")
+
+    def __init__(self) -> None:
+        self._partial: list[bytes] = []
+        self._data: list[bytes] = []
+        self._event = b""
+        self._size = 0
+        self._after_cr = False
+        self._at_start = True
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """Return the frames that `chunk` completes."""
+        if self._at_start or self._after_cr or b"\r" in chunk:
+            chunk = self._normalised(chunk)
+        lines = chunk.split(b"\n")
+        last = lines.pop()
+        if not lines:
+            self._keep(last)
+            return []
+        if self._partial:
+            self._partial.append(lines[0])
+            lines[0] = b"".join(self._partial)
+            self._partial.clear()
+        frames: list[Frame] = []
+        for line in lines:
+            self._take(line, frames)
+        self._keep(last)
+        return frames
+
+    def flush(self) -> list[Frame]:
+        """Return the frame that the end of the stream leaves unfinished, if any.
+
+        The specification drops it. Some servers leave out the last empty line, so it is given on: a decoder tells by its JSON
+        whether it is whole.
+        """
+        frames: list[Frame] = []
+        if self._partial:
+            self._take(b"".join(self._partial), frames)
+            self._partial.clear()
+        self._take(b"", frames)
+        return frames
+
+    def _take(self, line: bytes, frames: list[Frame]) -> None:
+        if line[:5] == b"data:":
+            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+            self._count(len(line))
+        elif not line:
+            if self._data:
+                data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+                if data:
+                    frames.append(Frame(data, self._event.decode(errors="replace") if self._event else ""))
+                self._data.clear()
+            self._event = b""
+            self._size = 0
+        elif line[:6] == b"event:":
+            self._event = line[7:] if line[6:7] == b" " else line[6:]
+        elif line == b"data":
+            self._data.append(b"")
+
+    def _keep(self, partial: bytes) -> None:
+        if partial:
+            self._partial.append(partial)
+            self._count(len(partial))
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > 2 * MAX_EVENT_BYTES:  # a partial line is counted again when it is whole
+            msg = f"an event of the stream is larger than {MAX_EVENT_BYTES} bytes"
+            raise UpstreamProtocolError(msg)
+
+    def _normalised(self, chunk: bytes) -> bytes:
+        """Return `chunk` with LF line ends and without a byte order mark at the stream's start."""
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if self._at_start and chunk:
+            if self._partial:
+                chunk = self._partial.pop() + chunk
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                return chunk
+            self._at_start = False
+            chunk = chunk.removeprefix(_BOM)
+        if chunk.endswith(b"\r"):
+            self._after_cr = True
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return chunk
+
+
+def write_frame(data: bytes, event: str = "") -> bytes:
+    """Return one event. `data` must not contain line breaks (compact JSON has none)."""
+    if event:
+        return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
+    return b"data: %b\n\n" % data
+
+
+def comment(text: str) -> bytes:
+    """Return a comment, which readers skip; used as a heartbeat."""
+    return b": %b\n\n" % text.encode()
