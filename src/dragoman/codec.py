@@ -184,3 +184,5 @@ class Codec:
     """Whether a stream begins with the size of its input, before an upstream of another protocol reports it."""
     marks: tuple[str, ...] = ()
     """Request headers by which this protocol's clients are known, where a path is shared (`/v1/models`)."""
+    lists_claude_shaped: bool = False
+    """Whether its clients keep only models with `claude` in their names (Claude Code, Claude Desktop)."""

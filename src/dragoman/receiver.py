@@ -132,4 +132,6 @@ def _failure_of(error: Exception) -> Failure:
         return error.failure
     if isinstance(error, msgspec.DecodeError):
         return Failure(FailureKind.UPSTREAM_INVALID, f"the upstream's stream could not be read: {error}")
-    return Failure(FailureKind.UPSTREAM_INVALID, f"the upstream's stream broke its protocol: {type(error).__name__}: {error}")
+    return Failure(
+        FailureKind.UPSTREAM_INVALID, f"the upstream's stream broke its protocol: {type(error).__name__}: {error}"
+    )

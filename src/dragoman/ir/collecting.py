@@ -64,7 +64,9 @@ class _OpenBlock:
                     self.seal or head.seal,
                 )
             case Reasoning() as head:
-                return Reasoning(_joined(head.parts, self.parts), head.is_summary, head.is_redacted, self.seal or head.seal)
+                return Reasoning(
+                    _joined(head.parts, self.parts), head.is_summary, head.is_redacted, self.seal or head.seal
+                )
             case ToolCall() as head:
                 arguments = head.arguments + text
                 if not arguments and head.kind is ToolKind.FUNCTION:

@@ -21,7 +21,7 @@ _CEILINGS: Final = (
     (1024, Effort.MINIMAL),
     (4096, Effort.LOW),
     (16_384, Effort.MEDIUM),
-    (32_768, Effort.HIGH),
+    (32_767, Effort.HIGH),
 )
 _ORDER: Final = tuple(Effort)
 

@@ -58,8 +58,6 @@ class BlockContent(Tagged, frozen=True, tag="content"):
     blocks: tuple["Text | Image", ...]
 
 
-
-
 # Blocks ---------------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""How bytes are framed, and how JSON is read."""

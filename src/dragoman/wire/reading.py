@@ -28,7 +28,9 @@ def read(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, path: str,
     """
 
     def unknown(where: str, _: msgspec.Raw) -> None:
-        ledger.dropped("unknown_field", where, "the gateway does not know this field, so no other protocol can carry it")
+        ledger.dropped(
+            "unknown_field", where, "the gateway does not know this field, so no other protocol can carry it"
+        )
 
     return read_with(decoder, data, path, unknown)
 
@@ -101,7 +103,7 @@ def _surrogate_path(data: bytes) -> str | None:
 
 
 def _pruned(
-    data: bytes | msgspec.Raw, kind: Any, path: str, unknown: Callable[[str, msgspec.Raw], None]
+    data: bytes | msgspec.Raw, kind: object, path: str, unknown: Callable[[str, msgspec.Raw], None]
 ) -> bytes | msgspec.Raw:
     """Return `data` without the fields that `kind` does not have; everything else keeps its bytes."""
     text = bytes(data).lstrip()
@@ -127,17 +129,18 @@ def _pruned(
         if item_kind is None:
             return data
         items = [
-            msgspec.Raw(_pruned(item, item_kind, f"{path}[{index}]", unknown)) for index, item in enumerate(_items_of(data))
+            msgspec.Raw(_pruned(item, item_kind, f"{path}[{index}]", unknown))
+            for index, item in enumerate(_items_of(data))
         ]
         return msgspec.json.encode(items)
     return data
 
 
-def _alternatives(kind: Any) -> tuple[Any, ...]:
+def _alternatives(kind: object) -> tuple[object, ...]:
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
 
 
-def _struct_for(kind: Any, fields: dict[str, msgspec.Raw]) -> type[msgspec.Struct] | None:
+def _struct_for(kind: object, fields: dict[str, msgspec.Raw]) -> type[msgspec.Struct] | None:
     """Return the struct among the alternatives of `kind` that these fields are meant for."""
     structs = [one for one in _alternatives(kind) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
     for struct in structs:
@@ -149,8 +152,9 @@ def _struct_for(kind: Any, fields: dict[str, msgspec.Raw]) -> type[msgspec.Struc
     return None
 
 
-def _item_type(kind: Any) -> Any:
+def _item_type(kind: object) -> object:
     for one in _alternatives(kind):
         if get_origin(one) in (list, tuple):
-            return get_args(one)[0]
+            item: object = get_args(one)[0]
+            return item
     return None

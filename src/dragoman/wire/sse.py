@@ -1,4 +1,7 @@
-"""Server-sent events, both ways. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
+"""Server-sent events, both ways.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
 
 from typing import Final
 
