@@ -1,0 +1,1 @@
+"""One exchange, from the arrival of a request to its record."""
