@@ -1,0 +1,139 @@
+"""Which client, session and agent is asking, from what each client sends."""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+_SESSION_HEADERS: Final = ("session-id", "thread-id")
+_LATE_SESSION_HEADERS: Final = ("x-opencode-session", "x-session-id", "x-session-affinity")
+_CLIENTS: Final[Mapping[str, str]] = {
+    "claude-cli": "claude-code",
+    "claude-code": "claude-code",
+    "codex": "codex",
+    "codex-tui": "codex",
+    "codex_cli_rs": "codex",
+    "codex_exec": "codex",
+    "codex_vscode": "codex",
+    "opencode": "opencode",
+    "geminicli": "gemini-cli",
+    "geminicli-tui": "gemini-cli",
+    "anthropic": "anthropic-sdk",
+    "asyncanthropic": "anthropic-sdk",
+    "openai": "openai-sdk",
+    "asyncopenai": "openai-sdk",
+    "google-genai-sdk": "google-sdk",
+    "ai-sdk": "ai-sdk",
+    "ai": "ai-sdk",
+    "litellm": "litellm",
+    "aider": "aider",
+    "cursor": "cursor",
+}
+"""By the product at the beginning of `user-agent`, in lower case."""
+_ANYWHERE: Final = ("cursor", "aider")
+_OLD_SESSION: Final = "_session_"
+_LONGEST: Final = 128
+_READ: Final = 8192
+_ATTRIBUTION: Final = "x-anthropic-billing-header:"
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """Who is asking: the kind of client (empty: not known), its session, and which agent of it.
+
+    Sub-agents share their parent's session and run at the same time.
+    """
+
+    client: str = ""
+    session: str | None = None
+    agent: str | None = None
+    parent_agent: str | None = None
+
+
+class _UserId(msgspec.Struct, frozen=True):
+    session_id: str | None = None
+
+
+def identify(headers: Mapping[str, str], user_id: str | None = None, cache_key: str | None = None) -> Identity:
+    """Return who is asking.
+
+    `headers` have lower-case names; `user_id` is the body's `metadata.user_id` (or `user`), `cache_key` its
+    `prompt_cache_key`.
+    """
+    return Identity(
+        client_of(headers.get("user-agent", ""), headers.get("originator")),
+        _session(headers, user_id, cache_key),
+        _agent(headers),
+        _first(headers, "x-claude-code-parent-agent-id", "x-opencode-parent-session", "x-parent-session-id"),
+    )
+
+
+def client_of(user_agent: str, originator: str | None = None) -> str:
+    """Return the kind of client that a `user-agent` (or Codex's `originator`) tells; empty when it is not known."""
+    product = user_agent.partition("/")[0].lower()
+    known = _CLIENTS.get(product)
+    if known is not None:
+        return known
+    if originator is not None and originator.startswith("codex"):
+        return "codex"
+    lower = user_agent.lower()
+    return next((word for word in _ANYWHERE if word in lower), "")
+
+
+def fallback_session(system_text: str, first_user_text: str) -> str:
+    """Return a stable session for a client that names none: a hash of the conversation's beginning.
+
+    It is `h-` and 32 hex digits. Claude Code's attribution line, which changes from request to request, does not count.
+    """
+    if system_text.startswith(_ATTRIBUTION):
+        system_text = system_text.partition("\n")[2]
+    digest = blake2b(digest_size=16)
+    for text in (system_text, first_user_text):
+        part = text[:_READ].encode("utf-8", "surrogatepass")
+        digest.update(len(part).to_bytes(4, "big"))
+        digest.update(part)
+    return f"h-{digest.hexdigest()}"
+
+
+def _session(headers: Mapping[str, str], user_id: str | None, cache_key: str | None) -> str | None:
+    found = (
+        headers.get("x-claude-code-session-id")
+        or (_session_of(user_id) if user_id else None)
+        or _first(headers, *_SESSION_HEADERS)
+        or cache_key
+        or _first(headers, *_LATE_SESSION_HEADERS)
+    )
+    return _clean(found) if found else None
+
+
+def _agent(headers: Mapping[str, str]) -> str | None:
+    agent = _first(headers, "x-claude-code-agent-id", "x-opencode-agent")
+    if agent is not None:
+        return agent
+    thread = headers.get("thread-id")
+    return thread if thread and thread != headers.get("session-id", thread) else None
+
+
+def _session_of(user_id: str) -> str | None:
+    """Return the session in Claude Code's `metadata.user_id`: JSON today, `user_..._session_UUID` before."""
+    if user_id.startswith("{"):
+        try:
+            return msgspec.json.decode(user_id, type=_UserId).session_id
+        except msgspec.DecodeError:
+            return None
+    return user_id.rpartition(_OLD_SESSION)[2] if user_id.startswith("user_") and _OLD_SESSION in user_id else None
+
+
+def _first(headers: Mapping[str, str], *names: str) -> str | None:
+    for name in names:
+        value = headers.get(name)
+        if value:
+            return value
+    return None
+
+
+def _clean(session: str) -> str:
+    """Return a session that can stand in a header: as it is when it is short and printable, its hash otherwise."""
+    if len(session) <= _LONGEST and session.isascii() and session.isprintable():
+        return session
+    return f"h-{blake2b(session.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"

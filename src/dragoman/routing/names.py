@@ -1,0 +1,216 @@
+"""What a model's name stands for: addresses, aliases, suffixes, and "did you mean"."""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from typing import Final
+
+import msgspec
+
+from dragoman.codec import ModelCard
+from dragoman.ir.failures import DragomanError, Failure, FailureKind
+from dragoman.providers import discover
+from dragoman.routing.registry import LONG_CONTEXT, ModelSpec, Place, ProviderSpec, Registry, known_names, near
+from dragoman.settings import did_you_mean
+
+CLAUDE_SHAPED: Final = "claude-dragoman/"
+"""In front of `provider/model` in lists for clients that keep only ids with `claude` in them; taken off again here."""
+
+_REMEMBERED: Final = 4096
+_NAME_LIMIT: Final = 512
+_CLAUDE_WORDS: Final = ("claude", "anthropic")
+_CAPITALS: Final = frozenset({"glm", "gpt"})
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """Who is meant: the provider and its model.
+
+    `requested` is the name as the client wrote it, `reason` how it was understood, `long_context` whether it had the
+    suffix `[1m]`.
+    """
+
+    requested: str
+    spec: ProviderSpec
+    card: ModelSpec
+    reason: str
+    long_context: bool = False
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self.spec.name
+
+    @property
+    def model(self) -> str:
+        """The model's id at the provider."""
+        return self.card.id
+
+
+def resolve(registry: Registry, name: str, prefix: str | None = None) -> Resolved:
+    """Return the model that `name` stands for, below the path prefix `prefix`, which restricts it to one provider.
+
+    In this order: `provider/model`; aliases, the first whose glob matches; the models that the searched providers
+    list; the route `default`; a searched provider that takes any id. Raises DragomanError (404) with the nearest
+    names. A name that was asked for before costs one look into a dict.
+    """
+    key = (prefix, name)
+    found: Resolved | None = registry.remembered.get(key)
+    if found is None:
+        found = _resolve(registry, name, prefix)
+        if len(registry.remembered) >= _REMEMBERED:
+            registry.remembered.clear()
+        registry.remembered[key] = found
+    return found
+
+
+def list_models(
+    registry: Registry,
+    prefix: str | None = None,
+    *,
+    claude_shaped: bool = False,
+    spoken: Collection[str] | None = None,
+) -> list[ModelCard]:
+    """Return the models that can be asked for below a path prefix, each once, under a name that leads to it.
+
+    That is the id alone where it is enough, else `provider/id`. With `claude_shaped` ids without `claude` or
+    `anthropic` in them become `claude-dragoman/provider/id`. `spoken` leaves out models whose protocol is not among
+    them.
+    """
+    specs = registry.searched if prefix is None else (_of_prefix(registry, prefix),)
+    places = [
+        (spec, card)
+        for spec in specs
+        for card in spec.models.values()
+        if card.is_offered and (spoken is None or card.protocol in spoken)
+    ]
+    short = _short_name(registry, prefix)
+    cards = [_card(short(place), place) for place in places]
+    if prefix is None:
+        cards += [find_model(registry, alias.glob) for alias in registry.aliases if alias.is_plain]
+    if not claude_shaped:
+        return cards
+    addresses = [f"{spec.name}/{card.id}" for spec, card in places]
+    addresses += [card.id for card in cards[len(places) :]]
+    return [_claude_shaped(card, address) for card, address in zip(cards, addresses, strict=True)]
+
+
+def find_model(registry: Registry, name: str, prefix: str | None = None) -> ModelCard:
+    """Return the card of one model under the name that was asked for. Raises DragomanError (404)."""
+    resolved = resolve(registry, name, prefix)
+    return _card(name, (resolved.spec, resolved.card))
+
+
+def _resolve(registry: Registry, name: str, prefix: str | None) -> Resolved:
+    plain = LONG_CONTEXT.sub("", name).removeprefix(CLAUDE_SHAPED)
+    if not plain or len(plain) > _NAME_LIMIT:
+        raise _not_found(f"`{name[:_NAME_LIMIT]}` cannot be a model's name", "GET /v1/models lists the names")
+    found = _anywhere(registry, plain) if prefix is None else _below(registry, plain, prefix)
+    if found is None:
+        raise _unknown(registry, plain, prefix)
+    (spec, card), reason = found
+    return Resolved(name, spec, card, reason, LONG_CONTEXT.search(name) is not None)
+
+
+def _anywhere(registry: Registry, name: str) -> tuple[Place, str] | None:
+    if place := registry.address(name):
+        return place, "addressed"
+    for alias in registry.aliases:
+        if alias.matcher.match(name) and (place := registry.target(alias.target)):
+            return place, f"alias `{alias.glob}`"
+    if place := registry.listed(name):
+        return place, f"listed by `{place[0].name}`"
+    return _by_default(registry) or _by_any(registry.anywhere(name))
+
+
+def _below(registry: Registry, name: str, prefix: str) -> tuple[Place, str] | None:
+    """Look `name` up in one provider: what leads elsewhere does not count."""
+    spec = _of_prefix(registry, prefix)
+    if card := spec.models.get(name):
+        return (spec, card), f"path prefix `{prefix}`"
+    if (place := registry.address(name)) and place[0] is spec:
+        return place, f"path prefix `{prefix}`"
+    for alias in registry.aliases:
+        if alias.matcher.match(name) and (place := registry.target(alias.target)) and place[0] is spec:
+            return place, f"alias `{alias.glob}`"
+    if card := spec.find(name):
+        return (spec, card), f"path prefix `{prefix}`"
+    found = _by_default(registry)
+    return found if found and found[0][0] is spec else None
+
+
+def _by_default(registry: Registry) -> tuple[Place, str] | None:
+    route = registry.settings.routes.default
+    place = registry.target(route.to) if route else None
+    return (place, "route `default`") if place else None
+
+
+def _by_any(place: Place | None) -> tuple[Place, str] | None:
+    return (place, f"`{place[0].name}` takes any model") if place else None
+
+
+# --- what is not there ----------------------------------------------------------------------------------------------
+
+
+def _of_prefix(registry: Registry, prefix: str) -> ProviderSpec:
+    spec = registry.provider(prefix)
+    if spec is None:
+        raise _not_found(f"there is no provider `{prefix}`", did_you_mean(prefix, sorted(registry.prefixes)))
+    return spec
+
+
+def _unknown(registry: Registry, name: str, prefix: str | None) -> DragomanError:
+    if prefix is not None:
+        spec = _of_prefix(registry, prefix)
+        return _not_found(f"`{spec.name}` has no model `{name}`", _nearest(registry, name, spec.models))
+    head, slash, rest = name.partition("/")
+    known = registry.provider(head) if slash else None
+    if known is not None:
+        addresses = [f"{known.name}/{model}" for model in known.models]
+        return _not_found(f"`{known.name}` has no model `{rest}`", _nearest(registry, name, addresses))
+    hint = _nearest(registry, name, known_names(registry))
+    if slash and head in discover():
+        hint = f'to reach it, configure [providers.{head}] with preset = "{head}"'
+    return _not_found(f"nobody here has a model `{name}`", hint)
+
+
+def _nearest(registry: Registry, name: str, names: Iterable[str]) -> str:
+    elsewhere = [f"{spec.name}/{name}" for spec in registry.providers.values() if name in spec.models]
+    if elsewhere:
+        return "did you mean " + ", ".join(f"`{address}`" for address in elsewhere) + "?"
+    return near(name, names) or "GET /v1/models lists the names"
+
+
+def _not_found(message: str, hint: str | None) -> DragomanError:
+    return DragomanError(Failure(FailureKind.NOT_FOUND, message, code="model_not_found", param="model", hint=hint))
+
+
+# --- lists ----------------------------------------------------------------------------------------------------------
+
+
+def _short_name(registry: Registry, prefix: str | None) -> Callable[[Place], str]:
+    """Return what names a place in a list: its id, or `provider/id` where the id would lead to another."""
+
+    def short(place: Place) -> str:
+        spec, card = place
+        found = resolve(registry, card.id, prefix)
+        return card.id if found.spec is spec and found.card is card else f"{spec.name}/{card.id}"
+
+    return short
+
+
+def _card(name: str, place: Place) -> ModelCard:
+    spec, card = place
+    title = f"{card.name or title_of(card.id)} ({spec.name})"
+    can = card.capabilities
+    return ModelCard(name, title, spec.name, context=can.context, max_output=can.max_output)
+
+
+def _claude_shaped(card: ModelCard, address: str) -> ModelCard:
+    if any(word in card.id.lower() for word in _CLAUDE_WORDS):
+        return card
+    return ModelCard(CLAUDE_SHAPED + address, card.name, card.owner, card.created, card.context, card.max_output)
+
+
+def title_of(model: str) -> str:
+    """Return an id as people write it: `glm-5.3` is `GLM 5.3`, `claude-opus-4-8` is `Claude Opus 4.8`."""
+    words = re.sub(r"(?<=-)(\d)-(\d)(?=-|$)", r"\1.\2", model.rpartition("/")[2]).split("-")
+    return " ".join(word.upper() if word in _CAPITALS else word[:1].upper() + word[1:] for word in words)

@@ -1,0 +1,35 @@
+"""Typed settings: file < environment < flags, each documented."""
+
+from dragoman.settings.describing import Row, rows
+from dragoman.settings.faults import Origin, SettingsError, did_you_mean
+from dragoman.settings.loading import find, load
+from dragoman.settings.records import (
+    PROTOCOLS,
+    LossPolicy,
+    Model,
+    Provider,
+    Route,
+    Routes,
+    Server,
+    Settings,
+)
+from dragoman.settings.secret import Secret
+
+__all__ = [
+    "PROTOCOLS",
+    "LossPolicy",
+    "Model",
+    "Origin",
+    "Provider",
+    "Route",
+    "Routes",
+    "Row",
+    "Secret",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "did_you_mean",
+    "find",
+    "load",
+    "rows",
+]

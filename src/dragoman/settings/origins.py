@@ -1,0 +1,37 @@
+"""URLs of upstreams, in the one form in which they may be compared."""
+
+import re
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final
+from urllib.parse import urlsplit
+
+_SAFE: Final = re.compile(r"[!-~]+")
+_HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def origin_of(url: str) -> str | None:
+    """Return scheme, host and port of `url` (`https://api.example.com:443`); None when it is no plain http(s) URL.
+
+    Refused are user names, spaces and other invisible characters, backslashes, and hosts that are neither a plain
+    ASCII name nor an IP address. Nothing is looked up and no form of a number is turned into another, so two URLs
+    have one origin only if their hosts are the same text (or the same IPv6 address).
+    """
+    if not _SAFE.fullmatch(url) or "\\" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    host = (parts.hostname or "").lower()
+    if parts.scheme not in _PORTS or set("@%") & set(parts.netloc) or not host or port == 0:
+        return None
+    if parts.netloc.startswith("["):
+        try:
+            host = f"[{IPv6Address(host).compressed}]"
+        except AddressValueError:
+            return None
+    elif not _HOST.fullmatch(host):
+        return None
+    return f"{parts.scheme}://{host}:{port or _PORTS[parts.scheme]}"

@@ -1,0 +1,156 @@
+"""Every setting: its type, its default, and what it does. The tables in the docs and `--help` are made from these."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+from dragoman.settings.faults import Origin, SettingsError
+from dragoman.settings.secret import Secret
+
+ProtocolName = Literal["anthropic-messages", "openai-chat", "openai-responses", "gemini-generate"]
+LossPolicy = Literal["warn", "strict", "silent"]
+Tokens = Annotated[int, Meta(ge=1)]
+PROTOCOLS: Final[tuple[str, ...]] = get_args(ProtocolName)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all tables of settings have in common."""
+
+
+class Server(Record, frozen=True):
+    """`[server]`: the gateway itself."""
+
+    host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="The port to listen on; 0 takes a free one.", ge=0, le=65535)] = 4747
+    keys: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            description="The client keys that are accepted, each a literal or `env:NAME`. Empty: open on loopback; on "
+            "any other host a random key is made and printed."
+        ),
+    ] = ()
+    allow_upstream_urls: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins (`https://host:port`) that requests may name in `x-upstream-url`. Empty: none may."),
+    ] = ()
+    losses: Annotated[
+        LossPolicy,
+        Meta(
+            description="What to do when a translation cannot carry something: `warn` says so in a header and the log, "
+            "`strict` refuses what would change the meaning, `silent` says so only in the log."
+        ),
+    ] = "warn"
+    max_body_mib: Annotated[int, Meta(description="The largest request body, in MiB.", ge=1)] = 64
+    heartbeat_s: Annotated[
+        float, Meta(description="Seconds of silence in a stream after which the client gets a sign of life.", gt=0)
+    ] = 15
+    connect_timeout_s: Annotated[float, Meta(description="Seconds to wait for a connection to an upstream.", gt=0)] = 10
+    first_byte_timeout_s: Annotated[
+        float, Meta(description="Seconds to wait for the first byte of an upstream's reply.", gt=0)
+    ] = 300
+    idle_timeout_s: Annotated[
+        float, Meta(description="Seconds that an upstream may be silent within a reply.", gt=0)
+    ] = 300
+    retries: Annotated[
+        int, Meta(description="How often a failed request is tried again before its first content.", ge=0, le=10)
+    ] = 2
+    drain_s: Annotated[
+        float, Meta(description="Seconds that running replies get to finish when the gateway is stopped.", ge=0)
+    ] = 30
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins of web pages that may call the gateway, beside pages on loopback; `*` is any."),
+    ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Names that requests may be addressed to (`Host`), beside loopback names, IP addresses "
+            "and `host`; `*` is any."
+        ),
+    ] = ()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least severity that is logged.")
+    ] = "info"
+    log_json: Annotated[bool, Meta(description="Write the log as JSON, one object a line.")] = False
+
+
+Dialect = dict[str, object]
+
+
+class Model(Record, frozen=True):
+    """A table in `models`: one model of a provider; what is not said comes from the preset or is not known."""
+
+    id: Annotated[str, Meta(description="The model's id at the provider.", min_length=1)]
+    name: Annotated[str | None, Meta(description="How people call it.")] = None
+    protocol: Annotated[ProtocolName | None, Meta(description="The protocol it speaks; else the provider's.")] = None
+    dialect: Annotated[Dialect, Meta(description="Its quirks, beside those of the provider.")] = {}
+    context: Annotated[Tokens | None, Meta(description="Its context window, in tokens.")] = None
+    max_output: Annotated[Tokens | None, Meta(description="The most tokens it writes in one reply.")] = None
+    vision: Annotated[bool | None, Meta(description="Whether it sees images.")] = None
+    documents: Annotated[bool | None, Meta(description="Whether it reads PDF documents.")] = None
+    tools: Annotated[bool | None, Meta(description="Whether it calls tools.")] = None
+    reasoning: Annotated[bool | None, Meta(description="Whether it thinks before it answers.")] = None
+
+
+class Provider(Record, frozen=True):
+    """`[providers.NAME]`: an upstream. Its name is also a prefix of models (`NAME/model`) and paths (`/NAME/v1`)."""
+
+    preset: Annotated[str | None, Meta(description="The shipped provider to start from.")] = None
+    protocol: Annotated[
+        ProtocolName | None, Meta(description="The protocol that its models speak; needed without a preset.")
+    ] = None
+    base_url: Annotated[
+        str | None,
+        Meta(
+            description="Where it is, as the protocol's own SDK takes it (Anthropic: without `/v1`); "
+            "needed without a preset."
+        ),
+    ] = None
+    api_key: Annotated[
+        Secret | None,
+        Meta(description="Its key, a literal or `env:NAME`. Absent: the client's own key is passed on."),
+    ] = None
+    models: Annotated[
+        tuple[str | Model, ...],
+        Meta(description="Its models: ids, or tables with the fields below. Empty: the preset's, or any id at all."),
+    ] = ()
+    dialect: Annotated[Dialect, Meta(description="Quirks of its server, by the names of the dialect's fields.")] = {}
+    headers: Annotated[
+        dict[str, Secret],
+        Meta(description="Headers that every request to it carries, each a literal or `env:NAME`."),
+    ] = {}
+    session_header: Annotated[
+        str | None, Meta(description="The header that tells it which conversation a request belongs to.")
+    ] = None
+    losses: Annotated[LossPolicy | None, Meta(description="As `server.losses`, for this provider alone.")] = None
+
+
+class Route(Record, frozen=True):
+    """`[routes.vision]` or `[routes.default]`."""
+
+    to: Annotated[str, Meta(description="The model that takes these requests, as `provider/model`.", min_length=1)]
+
+
+class Routes(Record, frozen=True):
+    """`[routes]`: where requests go that their model cannot take."""
+
+    vision: Annotated[Route | None, Meta(description="For images and documents that the chosen model cannot see.")] = (
+        None
+    )
+    default: Annotated[Route | None, Meta(description="For model names that nobody knows.")] = None
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All settings. `aliases` maps globs to model names in their order; `origin` knows where each was written."""
+
+    server: Server = Server()
+    providers: Mapping[str, Provider] = {}
+    aliases: Mapping[str, str] = {}
+    routes: Routes = Routes()
+    origin: Origin = Origin()
+
+    def fault(self, path: tuple[str | int, ...], problem: str, hint: str | None = None) -> SettingsError:
+        """Return the error to raise about the setting at `path`, e.g. `("providers", "chat", "models", 0, "id")`."""
+        return self.origin.fault(path, problem, hint)

@@ -1,0 +1,128 @@
+"""What the registry makes of the settings."""
+
+from collections.abc import Callable
+
+import pytest
+
+from dragoman.providers import discover
+from dragoman.routing.registry import Registry, base_for
+from dragoman.settings import Provider, Secret, Settings, SettingsError
+
+Make = Callable[[str], Registry]
+CHAT = '[providers.chat]\nprotocol = "openai-chat"\nbase_url = "http://127.0.0.1:9101/v1"\n'
+
+
+def test_without_configuration_there_are_go_zen_and_the_demo(registry: Make) -> None:
+    empty = registry("")
+    assert set(empty.providers) == {"demo", "opencode-go", "opencode-zen"}
+    assert empty.prefixes == {"demo", "go", "opencode-go", "opencode-zen", "zen"}
+    go = empty.provider("go")
+    assert go is empty.providers["opencode-go"]
+    assert go.needs_key
+    assert go.session_header == "x-opencode-session"
+
+
+@pytest.mark.parametrize("preset", discover())
+def test_every_preset_can_be_configured_by_its_name_alone(preset: str) -> None:
+    registry = Registry(Settings(providers={"mine": Provider(preset=preset, api_key=Secret("k"))}))
+    spec = registry.providers["mine"]
+    assert all(model.base_url.startswith("https://") for model in spec.models.values())
+    assert spec.api_key == Secret("k")
+
+
+def test_a_path_prefix_leads_to_the_configured_provider_with_that_preset(registry: Make) -> None:
+    made = registry('[providers.work]\npreset = "opencode-go"\napi_key = "k"\n')
+    assert made.provider("go") is made.providers["work"]
+    assert made.provider("zen") is made.providers["opencode-zen"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "url", "spoken", "base"),
+    [
+        ("anthropic-messages", "https://api.anthropic.com/v1/", None, "https://api.anthropic.com"),
+        ("anthropic-messages", "http://host/zen/go/v1", "openai-chat", "http://host/zen/go"),
+        ("openai-chat", "http://host/v1/", None, "http://host/v1"),
+        ("openai-chat", "http://host", None, "http://host"),
+        ("openai-chat", "http://host", "anthropic-messages", "http://host/v1"),
+        ("gemini-generate", "http://host", None, "http://host/v1beta"),
+        ("gemini-generate", "http://host/v1", "openai-chat", "http://host/v1"),
+    ],
+)
+def test_a_base_url_fits_the_protocol(protocol: str, url: str, spoken: str | None, base: str) -> None:
+    assert base_for(protocol, url, spoken=spoken) == base
+
+
+def test_each_protocol_of_a_preset_has_its_own_base(registry: Make) -> None:
+    models = registry("").providers["opencode-go"].models
+    assert models["glm-5.3"].base_url == "https://opencode.ai/zen/go/v1"
+    assert models["minimax-m3"].base_url == "https://opencode.ai/zen/go"
+    moved = registry('[providers.go]\npreset = "opencode-go"\nbase_url = "http://127.0.0.1:1/zen/go/v1"\n').providers[
+        "go"
+    ]
+    assert moved.models["glm-5.3"].base_url == "http://127.0.0.1:1/zen/go/v1"
+    assert moved.models["minimax-m3"].base_url == "http://127.0.0.1:1/zen/go"
+    assert not moved.needs_key
+
+
+def test_configuration_overrides_what_a_preset_says(registry: Make) -> None:
+    made = registry(
+        '[providers.go]\npreset = "opencode-go"\ndialect = {prompt_cache_key = false}\n'
+        'models = ["new-one", {id = "glm-5.3[1m]", protocol = "anthropic-messages", vision = true, context = 7,'
+        ' dialect = {thinking_switch = "", mid_system = false}}]\n'
+    ).providers["go"]
+    glm = made.models["glm-5.3"]
+    assert (glm.protocol, glm.base_url) == ("anthropic-messages", "https://opencode.ai/zen/go")
+    assert (glm.capabilities.vision, glm.capabilities.context) == (True, 7)
+    assert (glm.capabilities.max_output, glm.capabilities.documents) == (131_072, False)
+    assert (glm.dialect.mid_system, glm.dialect.thinking_switch, glm.dialect.prompt_cache_key) == (False, None, False)
+    assert made.models["new-one"].protocol == "openai-chat"
+    assert not made.models["kimi-k2.6"].dialect.prompt_cache_key
+    assert made.models["kimi-k2.6"].dialect.thinking_switch == "thinking"
+
+
+def test_a_model_that_nobody_gives_a_protocol_is_told() -> None:
+    provider = Provider(base_url="http://x", models=("m",))
+    with pytest.raises(SettingsError, match="the model `m` of `a` needs a `protocol`"):
+        Registry(Settings(providers={"a": provider}))
+
+
+def test_the_reference_dialect_is_the_protocols_own(registry: Make) -> None:
+    made = registry('[providers.a]\nprotocol = "anthropic-messages"\nbase_url = "http://x"\nmodels = ["m"]\n')
+    assert made.providers["a"].models["m"].dialect.tool_name_limit == 128
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '[providers.a]\npreset = "opencode-goo"\n',
+            r":2: there is no preset `opencode-goo`\nhint: did you mean `opencode-go`",
+        ),
+        (
+            CHAT + "[providers.chat.dialect]\nfile = true\n",
+            r":5: a dialect has no field `file`\nhint: did you mean `files`",
+        ),
+        (CHAT + "dialect.files = 3\n", r":4: `files` is `3`: expected `bool`, got `int`"),
+        (CHAT + 'dialect.max_tokens_field = ""\n', r"`max_tokens_field` is ``: expected `str`, got `null`"),
+        (CHAT + '[aliases]\n"x" = "caht/m"\n', r":5: `caht/m`: there is no provider `caht`\nhint: did you mean `chat`"),
+        (
+            CHAT + 'models = ["m1"]\n[aliases]\nx = "chat/m2"\n',
+            r":6: `chat` has no model `m2`\nhint: did you mean `m1`",
+        ),
+        (
+            CHAT + 'models = ["m1"]\n[routes.default]\nto = "m2"\n',
+            r":6: there is no model `m2`\nhint: did you mean `m1`",
+        ),
+        (
+            '[providers.a]\npreset = "deepseek"\nmodels = [{id = "m", protocol = "gemini-generate"}]\n',
+            r"`a` does not speak `gemini-generate`",
+        ),
+        (
+            '[providers.a]\nbase_url = "http://x"\nmodels = [{id = "m", protocol = "openai-chat"}]\n[aliases]\nx = "a/y"\n',
+            r"`a` has no model `y`",
+        ),
+    ],
+)
+def test_what_only_the_data_can_tell_is_told_like_any_mistake(registry: Make, text: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        registry(text)

@@ -1,0 +1,223 @@
+"""Where settings come from, who wins, and how mistakes are told."""
+
+from pathlib import Path
+
+import pytest
+
+from dragoman.settings import Secret, Settings, SettingsError, load
+
+CHAT = '[providers.chat]\nprotocol = "openai-chat"\nbase_url = "http://127.0.0.1:9101/v1"\n'
+
+
+def read(tmp_path: Path, text: str, environ: dict[str, str] | None = None, **flags: object) -> Settings:
+    file = tmp_path / "dragoman.toml"
+    file.write_text(text)
+    return load(str(file), environ or {}, {name.replace("__", "."): value for name, value in flags.items()})
+
+
+def complaint(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(tmp_path, text, environ)
+    return str(caught.value).replace(str(tmp_path / "dragoman.toml"), "FILE")
+
+
+def test_no_file_is_needed(tmp_path: Path) -> None:
+    settings = load(None, {}, here=tmp_path)
+    assert (settings.server.host, settings.server.port, settings.server.keys) == ("127.0.0.1", 4747, ())
+    assert not settings.providers
+
+
+def test_the_example_of_the_contract_is_understood(tmp_path: Path) -> None:
+    text = """
+[server]
+host = "127.0.0.1"
+port = 4747
+keys = []
+[providers.chat]
+protocol = "openai-chat"
+base_url = "http://127.0.0.1:9101/v1"
+api_key = "env:MY_KEY"
+models = ["m1", {id = "m2", vision = true, context = 1000, dialect = {files = false}}]
+[aliases]
+"gpt-4o" = "chat/m1"
+"claude-*-haiku*" = "chat/m1"
+[routes.vision]
+to = "chat/m2"
+"""
+    settings = read(tmp_path, text, {"MY_KEY": "secret"})
+    assert settings.providers["chat"].api_key == Secret("secret")
+    assert list(settings.aliases) == ["gpt-4o", "claude-*-haiku*"]
+    assert settings.routes.vision is not None
+    assert settings.routes.vision.to == "chat/m2"
+
+
+def test_the_environment_beats_the_file_and_flags_beat_both(tmp_path: Path) -> None:
+    text = '[server]\nhost = "file"\nport = 1\nretries = 1\n'
+    environ = {"DRAGOMAN_SERVER_HOST": "variable", "DRAGOMAN_SERVER_PORT": "2"}
+    server = read(tmp_path, text, environ, server__port=3, server__keys=None).server
+    assert (server.host, server.port, server.retries, server.keys) == ("variable", 3, 1, ())
+
+
+def test_variables_hold_lists_numbers_and_tables(tmp_path: Path) -> None:
+    environ = {
+        "DRAGOMAN_SERVER_KEYS": "one, two",
+        "DRAGOMAN_SERVER_LOG_JSON": "True",
+        "DRAGOMAN_SERVER_HEARTBEAT_S": "2.5",
+        "DRAGOMAN_SERVER_RETRIES": "",
+        "DRAGOMAN_PROVIDERS_CHAT_MODELS": '["a", {"id": "b"}]',
+        "DRAGOMAN_PROVIDERS_CHAT_DIALECT": '{"files": false}',
+        "DRAGOMAN_PROVIDERS_MY_OWN_PRESET": "deepseek",
+        "DRAGOMAN_ROUTES_DEFAULT_TO": "chat/a",
+        "DRAGOMAN_SERVICE_HOST": "10.0.0.1",
+    }
+    settings = read(tmp_path, CHAT, environ)
+    server, chat = settings.server, settings.providers["chat"]
+    assert [key.reveal() for key in server.keys] == ["one", "two"]
+    assert (server.log_json, server.heartbeat_s, server.retries) == (True, 2.5, 2)
+    assert len(chat.models) == 2
+    assert chat.dialect == {"files": False}
+    assert settings.providers["my-own"].preset == "deepseek"
+    assert settings.routes.default is not None
+
+
+def test_a_variable_reaches_the_provider_of_that_name_in_the_file(tmp_path: Path) -> None:
+    text = CHAT.replace("chat]", "my_Chat]")
+    settings = read(tmp_path, text, {"DRAGOMAN_PROVIDERS_MY_CHAT_BASE_URL": "http://other/v1"})
+    assert settings.providers["my_Chat"].base_url == "http://other/v1"
+    assert len(settings.providers) == 1
+
+
+def test_the_file_is_looked_for_in_order(tmp_path: Path) -> None:
+    here, home, named = tmp_path / "here", tmp_path / "home", tmp_path / "named.toml"
+    (home / "dragoman").mkdir(parents=True)
+    here.mkdir()
+    environ = {"XDG_CONFIG_HOME": str(home)}
+    (home / "dragoman/dragoman.toml").write_text("[server]\nport = 1\n")
+    assert load(None, environ, here=here).server.port == 1
+    (here / "dragoman.toml").write_text("[server]\nport = 2\n")
+    assert load(None, environ, here=here).server.port == 2
+    named.write_text("[server]\nport = 3\n")
+    assert load(None, environ | {"DRAGOMAN_CONFIG": str(named)}, here=here).server.port == 3
+    assert load(str(here / "dragoman.toml"), environ | {"DRAGOMAN_CONFIG": str(named)}).server.port == 2
+
+
+def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.toml: cannot be read: No such file"):
+        load(str(tmp_path / "nowhere.toml"), {})
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    text = '[server]\nkeys = ["hidden-1"]\n' + CHAT + 'api_key = "hidden-2"\nheaders = {"X-Key" = "hidden-3"}\n'
+    settings = read(tmp_path, text)
+    assert "hidden" not in f"{settings!r} {settings} {settings.server.keys[0]} {settings.origin!r}"
+    assert settings.providers["chat"].headers["x-key"].reveal() == "hidden-3"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[server]\nprot = 1\n", "FILE:2: there is no setting `server.prot`\nhint: did you mean `port`?"),
+        ('[server]\nport = "x"\n', 'FILE:2: `server.port` is `"x"`: expected `int`, got `str`'),
+        ("[server]\nport = 70000\n", "FILE:2: `server.port` is `70000`: expected `int` <= 65535"),
+        ("[servr]\n", "FILE:1: there is no setting `servr`\nhint: did you mean `server`?"),
+        ("[server\n", "FILE:1: not TOML: Expected ']' at the end of a table declaration"),
+        ("a = 1\na = 2\n", "FILE:2: not TOML: Cannot overwrite a value"),
+        ("server = 3\n", "FILE:1: `server` is no table\nhint: write it as [server]"),
+        ("[providers]\nchat = 3\n", "FILE:2: `providers.chat` is no table\nhint: write it as [providers.chat]"),
+        (
+            CHAT.replace("openai-chat", "openai-chatt"),
+            "FILE:2: `providers.chat.protocol` cannot be `openai-chatt`\nhint: did you mean `openai-chat`?",
+        ),
+        (
+            CHAT + 'models = [\n  "a",\n  {id = "b", contxt = 3},\n]\n',
+            "FILE:6: there is no setting `providers.chat.models[1].contxt`\nhint: did you mean `context`?",
+        ),
+        (
+            CHAT + '[[providers.chat.models]]\nid = "a"\n[[providers.chat.models]]\nid = "b"\nvision = 3\n',
+            "FILE:8: `providers.chat.models[1].vision` is `3`: expected `bool | null`, got `int`",
+        ),
+        (
+            CHAT + "models = [{context = 3}]\n",
+            "FILE:4: `providers.chat.models[0]`: object missing required field `id`",
+        ),
+        (
+            '[providers.chat]\nprotocol = "openai-chat"\n',
+            "FILE:1: `providers.chat` needs `base_url`\nhint: or a `preset` to start from",
+        ),
+        (
+            '[providers.chat]\nbase_url = "http://x"\n',
+            "FILE:1: `providers.chat` needs `protocol`\nhint: or a `preset` to start from",
+        ),
+        (
+            '[providers."a/b"]\n',
+            "FILE:1: `a/b` cannot be a provider's name\nhint: letters, digits, `-`, `_` and `.`; it is part of paths",
+        ),
+        (
+            CHAT.replace("http://", "http://user:pass@"),
+            "FILE:3: `base_url` is no URL of an upstream\nhint: write it as `https://host/v1`, without user and password",
+        ),
+        (
+            CHAT + 'api_key = "env:NOT_THERE"\n',
+            (
+                "FILE:4: provider `chat` takes `api_key` from the environment variable `NOT_THERE`, which is not set\n"
+                "hint: export NOT_THERE=..., or write the value itself"
+            ),
+        ),
+        (CHAT + "api_key = 12345\n", "FILE:4: `providers.chat.api_key`: expected `str`, got `int`"),
+        ("[routes.visoin]\n", "FILE:1: there is no setting `routes.visoin`\nhint: did you mean `vision`?"),
+        ("[routes.vision]\n", "FILE:1: `routes.vision`: object missing required field `to`"),
+        (
+            '[aliases]\n"a" = 3\n',
+            'FILE:2: the alias `a` stands for no model\'s name\nhint: write "name" = "provider/model"',
+        ),
+        (
+            '[server]\nallow_upstream_urls = ["http://host/v1"]\n',
+            "FILE:2: `http://host/v1` is no origin\nhint: write it as `https://host` or `http://host:port`",
+        ),
+        (
+            '[server]\nlosses = "loud"\n',
+            "FILE:2: `server.losses` cannot be `loud`\nhint: one of `warn`, `strict`, `silent`",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_the_nearest_name(tmp_path: Path, text: str, told: str) -> None:
+    assert complaint(tmp_path, text) == told
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("DRAGOMAN_SERVER_PORT", "abc", "DRAGOMAN_SERVER_PORT: `abc`: expected `int`, got `str`"),
+        (
+            "DRAGOMAN_SERVER_PROT",
+            "1",
+            "DRAGOMAN_SERVER_PROT: there is no setting `prot` for this variable\nhint: did you mean `port`?",
+        ),
+        (
+            "DRAGOMAN_SERVER_PORT",
+            "70000",
+            "DRAGOMAN_SERVER_PORT: `server.port` is `70000`: expected `int` <= 65535",
+        ),
+        (
+            "DRAGOMAN_ROUTES_VISOIN_TO",
+            "x",
+            "DRAGOMAN_ROUTES_VISOIN_TO: there is no route `visoin`\nhint: did you mean `vision`?",
+        ),
+        (
+            "DRAGOMAN_PROVIDERS_CHAT_DIALECT",
+            "{",
+            "DRAGOMAN_PROVIDERS_CHAT_DIALECT: `{`: input data was truncated",
+        ),
+    ],
+)
+def test_a_mistake_in_a_variable_is_told_with_its_name(tmp_path: Path, variable: str, value: str, told: str) -> None:
+    assert complaint(tmp_path, "", {variable: value}) == told
+
+
+def test_a_variable_for_no_setting_of_a_provider_is_told_the_settings(tmp_path: Path) -> None:
+    assert "`_BASE_URL`" in complaint(tmp_path, "", {"DRAGOMAN_PROVIDERS_CHAT_URI": "x"})
+
+
+def test_a_mistake_in_a_flag_is_told_as_the_flag(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"--port: `server\.port` is `-1`"):
+        read(tmp_path, "", server__port=-1)
