@@ -1,0 +1,167 @@
+"""Tool names that a target refuses (too long, other characters) become short ones, and come back in the reply."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from dragoman.ir.events import BlockStart, Event
+from dragoman.ir.losses import Ledger
+from dragoman.ir.reply import Reply
+from dragoman.ir.request import Block, HostedTool, Message, Request, Tool, ToolCall, ToolChoice, ToolKind
+
+_is_plain: Final = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
+_OTHER: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_HASH_LENGTH: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Renames:
+    """Which names were changed: the client's to the target's (`there`) and back (`back`). False when none were."""
+
+    there: Mapping[str, str] = field(default_factory=dict)
+    back: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.there)
+
+
+NO_RENAMES: Final = Renames()
+
+
+def shorten(request: Request, limit: int, ledger: Ledger) -> tuple[Request, Renames]:
+    """Return `request` with tool names of at most `limit` plain characters, and what was renamed.
+
+    The tools, the tool choice and the calls in the history change together. A name always gets the same short form,
+    whatever else is offered, so that the prefix of a conversation stays as it is. With nothing to rename the same
+    object comes back.
+    """
+    names = dict.fromkeys(_names(request))
+    refused = [name for name in names if len(name) > limit or not _is_plain(name)]
+    if not refused:
+        return request, NO_RENAMES
+    taken = set(names).difference(refused)
+    there: dict[str, str] = {}
+    for name in refused:
+        there[name] = _short(name, limit, taken)
+        taken.add(there[name])
+        ledger.emulated(
+            "tool_name", _path(request, name), f"`{name}` travels as `{there[name]}` and comes back in the reply"
+        )
+    renames = Renames(there, {short: name for name, short in there.items()})
+    return _renamed(request, there), renames
+
+
+def restore_reply(reply: Reply, renames: Renames) -> Reply:
+    """Return a whole reply with the client's own tool names."""
+    if not renames or not any(isinstance(block, ToolCall) and block.name in renames.back for block in reply.blocks):
+        return reply
+    return msgspec.structs.replace(reply, blocks=_renamed_blocks(reply.blocks, renames.back))
+
+
+class RestoreNames:
+    """Gives tool calls the client's own names back while a reply streams: batches of events to batches of events."""
+
+    __slots__ = ("_back",)
+
+    def __init__(self, renames: Renames) -> None:
+        self._back = renames.back
+
+    def feed(self, batch: Sequence[Event]) -> Sequence[Event]:
+        """Return the batch; the same object when no renamed call starts in it."""
+        for event in batch:
+            if type(event) is BlockStart and type(event.block) is ToolCall and event.block.name in self._back:
+                return [self._restored(one) for one in batch]
+        return batch
+
+    def flush(self) -> Sequence[Event]:
+        """Nothing is ever held back."""
+        return []
+
+    def _restored(self, event: Event) -> Event:
+        match event:
+            case BlockStart(index, ToolCall() as call):
+                return BlockStart(index, _renamed_call(call, self._back))
+            case _:
+                return event
+
+
+def _names(request: Request) -> Iterator[str]:
+    for tool in request.tools:
+        if not isinstance(tool, HostedTool):
+            yield tool.name
+    choice = request.tool_choice
+    if choice:
+        yield from ((choice.name,) if choice.name is not None else ())
+        yield from choice.allowed or ()
+    for message in request.messages:
+        for block in message.blocks:
+            if type(block) is ToolCall and block.kind is not ToolKind.HOSTED:
+                yield block.name
+
+
+def _short(name: str, limit: int, taken: set[str]) -> str:
+    """Return a readable beginning and a hash of the whole name: the same each time, salted only when two meet."""
+    beginning = _OTHER.sub("_", name)[: max(limit - _HASH_LENGTH - 1, 0)]
+    salt = 0
+    while True:
+        digest = sha256(
+            f"{name}\n{salt}".encode(errors="surrogatepass") if salt else name.encode(errors="surrogatepass")
+        )
+        short = f"{beginning}_{digest.hexdigest()[:_HASH_LENGTH]}"[-limit:]
+        if short not in taken:
+            return short
+        salt += 1
+
+
+def _renamed(request: Request, names: Mapping[str, str]) -> Request:
+    return msgspec.structs.replace(
+        request,
+        tools=tuple(_renamed_tool(tool, names) for tool in request.tools),
+        tool_choice=request.tool_choice and _renamed_choice(request.tool_choice, names),
+        messages=tuple(_renamed_message(message, names) for message in request.messages),
+    )
+
+
+def _renamed_tool(tool: Tool, names: Mapping[str, str]) -> Tool:
+    if isinstance(tool, HostedTool) or tool.name not in names:
+        return tool
+    return msgspec.structs.replace(tool, name=names[tool.name])
+
+
+def _renamed_choice(choice: ToolChoice, names: Mapping[str, str]) -> ToolChoice:
+    return ToolChoice(
+        choice.mode,
+        None if choice.name is None else names.get(choice.name, choice.name),
+        None if choice.allowed is None else tuple(names.get(name, name) for name in choice.allowed),
+    )
+
+
+def _renamed_message(message: Message, names: Mapping[str, str]) -> Message:
+    if not any(isinstance(block, ToolCall) and block.name in names for block in message.blocks):
+        return message
+    return msgspec.structs.replace(message, blocks=_renamed_blocks(message.blocks, names))
+
+
+def _renamed_blocks(blocks: Iterable[Block], names: Mapping[str, str]) -> tuple[Block, ...]:
+    return tuple(_renamed_call(block, names) if isinstance(block, ToolCall) else block for block in blocks)
+
+
+def _renamed_call(call: ToolCall, names: Mapping[str, str]) -> ToolCall:
+    name = names.get(call.name)
+    if name is None or call.kind is ToolKind.HOSTED:
+        return call
+    return msgspec.structs.replace(call, name=name)
+
+
+def _path(request: Request, name: str) -> str:
+    for index, tool in enumerate(request.tools):
+        if tool.name == name and not isinstance(tool, HostedTool):
+            return f"tools[{index}].name"
+    choice = request.tool_choice
+    if choice and (choice.name == name or name in (choice.allowed or ())):
+        return "tool_choice"
+    return "messages"
