@@ -1,0 +1,62 @@
+"""What this protocol cannot carry, by code."""
+
+from typing import Final
+
+from dragoman.codec import LossNote
+
+RECORDED: Final = (
+    LossNote("allowed_tools", "A choice among some of the tools: only those are sent, which costs the prompt cache."),
+    LossNote("assistant_media", "A picture or file that the assistant made: only the user may send them."),
+    LossNote("blank_text", "Text that is nothing but white space: the API refuses it."),
+    LossNote("broken_arguments", "Arguments of a past call that are no JSON object: wrapped in one."),
+    LossNote("cache_breakpoint", "Cache breakpoints beyond the four that are allowed: the earliest are left out."),
+    LossNote("cache_key", "OpenAI's prompt_cache_key: Anthropic's cache is keyed by the prompt itself."),
+    LossNote("citations", "Citations of another protocol: the text stays."),
+    LossNote("clear_at", "A system message that was meant for one turn: left out once that turn is over."),
+    LossNote("custom_tool", "A tool with free text for input: made a function with one string, `input`."),
+    LossNote("duplicate_tool", "A second tool of the same name: the first is kept."),
+    LossNote("effort", "An effort that the API has no word for: the nearest is sent."),
+    LossNote("extra_field", "A field that only the client's protocol has."),
+    LossNote("foreign_block", "A block that only another protocol has and that says nothing readable."),
+    LossNote("foreign_reasoning", "Thought without this upstream's own signature: it would be refused."),
+    LossNote("frequency_penalty", "There is no such setting."),
+    LossNote("hosted_tool", "A tool that another vendor runs itself."),
+    LossNote("image_detail", "How closely to look at a picture."),
+    LossNote("json_object", "Any JSON object as the answer: asked for in the system prompt."),
+    LossNote("json_schema", "A schema for the answer where the model takes none: asked for in the system prompt."),
+    LossNote("max_tokens", "More tokens than the model can give: its own limit is sent."),
+    LossNote("message_name", "The name of a participant."),
+    LossNote("no_user_turn", "A conversation that does not begin with the user: a short turn is put in front."),
+    LossNote("presence_penalty", "There is no such setting."),
+    LossNote("sampling", "temperature, top_p and top_k where the model takes none."),
+    LossNote("schema", "A tool's schema whose top level is no plain object: made one."),
+    LossNote("seed", "There is no such setting."),
+    LossNote("service_tier", "A tier that the API does not have."),
+    LossNote("stop_sequence", "A stop sequence of white space: the API refuses it."),
+    LossNote("strict", "Strict tool calls where the model has none."),
+    LossNote("system_turn", "A system message in mid-talk where the model takes none: made user text with a marker."),
+    LossNote("temperature", "A temperature above 1, or any while thinking: clamped or left out."),
+    LossNote("thinking_budget", "A thinking budget that leaves no room for the answer: lowered."),
+    LossNote("thinking_off", "Thinking where the API forbids it (forced tools, a history without signatures): off."),
+    LossNote("tool_caller", "Who else than the model asked for a tool call."),
+    LossNote("tool_choice", "A tool choice without tools."),
+    LossNote("tool_namespace", "The namespace of a past tool call."),
+    LossNote("top_k", "top_k while thinking: left out."),
+    LossNote("top_p", "top_p beside temperature, or while thinking: left out."),
+    LossNote("turn_effort", "An effort that holds for one turn only."),
+    LossNote("unknown_field", "A field inside a message or a tool that the gateway does not know."),
+)
+"""Codes that reading and writing requests record."""
+
+IN_REPLIES: Final = (
+    LossNote("reply_citations", "Citations of another protocol in a reply: the text stays."),
+    LossNote("reply_foreign", "A block of another protocol in a reply: its readable text stays, if it has any."),
+    LossNote("reply_image", "A picture in a reply: a note says that there was one."),
+    LossNote("reply_refusal", "A refusal in a reply is said as text."),
+    LossNote("reply_seal", "A seal on a text, or one that a tool call gets after it has begun."),
+    LossNote("reply_namespace", "The namespace of a tool call in a reply."),
+    LossNote("reply_usage", "Details of usage beside input, cache, output and thinking."),
+)
+"""What a client of this protocol does not get to see of a reply; an encoder of replies has no ledger."""
+
+LOSES: Final = (*RECORDED, *IN_REPLIES)

@@ -1,0 +1,156 @@
+"""The raw lane: Anthropic Messages on both sides, bytes passed on with as little touched as can be."""
+
+import json
+import re
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.codec import Peek, Target
+from dragoman.ir.failures import RequestError
+from dragoman.ir.losses import Ledger
+from dragoman.ir.reply import Usage
+from dragoman.ir.seals import MARK_BYTES, read_seal
+from dragoman.protocols.anthropic_messages import wire
+from dragoman.protocols.anthropic_messages.reply import to_usage
+from dragoman.protocols.anthropic_messages.sealing import returnable
+from dragoman.wire.reading import read
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    user_id: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    model: str
+    stream: bool | None = None
+    metadata: _Metadata | None = None
+
+
+class _Thought(msgspec.Struct, gc=False):
+    """What is read of a block to find a seal in it."""
+
+    type: str
+    signature: str | None = None
+    data: str | None = None
+
+
+_envelope: Final = msgspec.json.Decoder(_Envelope)
+_fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_items: Final = msgspec.json.Decoder(list[Raw]).decode
+_thought: Final = msgspec.json.Decoder(_Thought).decode
+_usage: Final = msgspec.json.Decoder(wire.UsageCounts).decode
+_json: Final = msgspec.json.encode
+
+_NOTHING: Final = Raw(b'[{"type":"text","text":"(no content)"}]')
+"""What is left of a message that held nothing but another upstream's thought."""
+_FIELDS: Final = {"thinking": "signature", "redacted_thinking": "data"}
+_USAGE: Final = re.compile(r'(?<!\\)"usage"\s*:\s*(?=\{)')
+_END: Final = re.compile(
+    rb'^event: ?(message_stop|error)\b|^data: ?\{\s*"type"\s*:\s*"(message_stop|error)"', re.MULTILINE
+)
+
+
+def peek(body: bytes) -> Peek:
+    """Return the model, whether the reply streams, and who asks. Raises RequestError naming the field that is wrong."""
+    envelope = read(_envelope, body, "", Ledger())
+    if not envelope.model:
+        raise RequestError("`model` must not be empty", param="model")
+    user = envelope.metadata.user_id if envelope.metadata else None
+    return Peek(envelope.model, bool(envelope.stream), user)
+
+
+def unseal(body: bytes, target: Target, ledger: Ledger) -> bytes:
+    """Return the request with our seals opened where they are the target's, and their blocks left out where not."""
+    if MARK_BYTES not in body:
+        return body
+    fields = _read_fields(body)
+    if "messages" not in fields:
+        return body
+    messages = [
+        _unsealed(raw, f"messages[{place}]", target, ledger) if MARK_BYTES in bytes(raw) else raw
+        for place, raw in enumerate(_read_items(fields["messages"]))
+    ]
+    fields["messages"] = Raw(_json(messages))
+    return _json(fields)
+
+
+def _unsealed(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw:
+    message = _read_fields(raw)
+    content = message.get("content")
+    if content is None or not bytes(content).startswith(b"["):
+        return raw
+    kept: list[Raw] = []
+    for place, item in enumerate(_read_items(content)):
+        block = _opened(item, target) if MARK_BYTES in bytes(item) else item
+        if block is None:
+            ledger.dropped("foreign_reasoning", f"{path}.content[{place}]", "another upstream's thought")
+        else:
+            kept.append(block)
+    message["content"] = Raw(_json(kept)) if kept else _NOTHING
+    return Raw(_json(message))
+
+
+def _opened(raw: Raw, target: Target) -> Raw | None:
+    """Return the block with its seal's native form in place; None when the seal is another upstream's."""
+    try:
+        thought = _thought(raw)
+    except msgspec.DecodeError:
+        return raw
+    field = _FIELDS.get(thought.type)
+    seal = read_seal(getattr(thought, field) or "") if field else None
+    if field is None or seal is None:
+        return raw
+    if not returnable(seal, target.provider):
+        return None
+    block = _read_fields(raw)
+    block[field] = Raw(_json(seal.data))
+    return Raw(_json(block))
+
+
+def _read_fields(raw: bytes | Raw) -> dict[str, Raw]:
+    try:
+        return _fields(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(f"the body could not be read: {error}") from None
+
+
+def _read_items(raw: Raw) -> list[Raw]:
+    try:
+        return _items(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(f"`messages` could not be read: {error}", param="messages") from None
+
+
+# Replies --------------------------------------------------------------------------------------------------------------
+
+
+def read_usage(head: bytes, tail: bytes) -> Usage:
+    """Return the usage that the first and the last bytes of a reply tell of, streamed or whole; best effort."""
+    first, last = _usages(head), _usages(tail)
+    if not head.lstrip().startswith(b"{"):
+        usage = first[0] if first else Usage()
+        return usage.merged(last[-1]) if last else usage
+    return (last or first or [Usage()])[-1]
+
+
+def _usages(data: bytes) -> list[Usage]:
+    """Return every usage object in `data`. Inside a JSON string its quotes would be escaped."""
+    text = data.decode(errors="replace")
+    found = []
+    for place in _USAGE.finditer(text):
+        try:
+            counts, _ = _DECODER.raw_decode(text, place.end())
+            found.append(to_usage(_usage(_json(counts))))
+        except (ValueError, RecursionError):
+            continue
+    return found
+
+
+_DECODER: Final = json.JSONDecoder()
+
+
+def is_finished(tail: bytes) -> bool:
+    """Tell whether the stream's last bytes hold its end: `message_stop`, or an error that the client has been told."""
+    return _END.search(tail) is not None

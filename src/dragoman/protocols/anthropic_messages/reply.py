@@ -1,0 +1,239 @@
+"""Whole replies, both ways. https://platform.claude.com/docs/en/api/messages/create#response."""
+
+from collections.abc import Iterable
+from typing import Any, Final, assert_never
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.codec import Audience, Source
+from dragoman.ir.failures import DragomanError, UpstreamProtocolError
+from dragoman.ir.reply import Finish, Reply, Usage
+from dragoman.ir.request import (
+    Audio,
+    Block,
+    Document,
+    Extra,
+    Foreign,
+    Image,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolKind,
+    ToolResult,
+)
+from dragoman.ir.seals import Seal
+from dragoman.protocols.anthropic_messages import sealing, wire
+from dragoman.protocols.anthropic_messages.errors import decode_failure
+from dragoman.protocols.anthropic_messages.foreign import foreign
+from dragoman.protocols.anthropic_messages.ids import ToolIds, message_id
+from dragoman.protocols.anthropic_messages.request_blocks import to_citations
+from dragoman.protocols.anthropic_messages.wire import NAME
+from dragoman.wire.arguments import as_object
+
+_fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_said: Final = msgspec.json.Decoder(wire.SaidBlock).decode
+_tag: Final = msgspec.json.Decoder(wire.Tag).decode
+_items: Final = msgspec.json.Decoder(list[Raw]).decode
+_started: Final = msgspec.json.Decoder(wire.StartedMessage).decode
+_ending: Final = msgspec.json.Decoder(wire.EndingDelta).decode
+
+SAID_TYPES: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
+KNOWN_FIELDS: Final = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
+"""The fields of a message that the IR has; others are extras."""
+
+_ERROR_FIELDS: Final = frozenset({"error", "errors", "detail", "message"})
+
+FINISH: Final = {
+    "end_turn": Finish.DONE,
+    "max_tokens": Finish.LENGTH,
+    "stop_sequence": Finish.STOP_SEQUENCE,
+    "tool_use": Finish.TOOL_CALLS,
+    "pause_turn": Finish.PAUSED,
+    "refusal": Finish.REFUSAL,
+    "model_context_window_exceeded": Finish.CONTEXT_FULL,
+}
+_STOP_REASONS: Final = {
+    Finish.DONE: "end_turn",
+    Finish.LENGTH: "max_tokens",
+    Finish.TOOL_CALLS: "tool_use",
+    Finish.STOP_SEQUENCE: "stop_sequence",
+    Finish.REFUSAL: "refusal",
+    Finish.FILTERED: "refusal",
+    Finish.PAUSED: "pause_turn",
+    Finish.CONTEXT_FULL: "model_context_window_exceeded",
+}
+
+
+# From an upstream -----------------------------------------------------------------------------------------------------
+
+
+def decode_reply(body: bytes, source: Source) -> Reply:
+    """Return the reply that `body` is. Raises DragomanError when it is an error or none at all."""
+    try:
+        fields = _fields(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise DragomanError(decode_failure(200, {}, body)) from None
+    if "content" not in fields:
+        if fields.keys() & _ERROR_FIELDS:
+            raise DragomanError(decode_failure(200, {}, body))
+        raise UpstreamProtocolError("the upstream's reply has no `content`")
+    try:
+        start, ending = _started(body), _ending(body)
+        blocks = tuple(said_block(raw, source) for raw in _items(fields["content"]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UpstreamProtocolError(f"the upstream's reply could not be read: {error}") from None
+    return Reply(
+        start.id,
+        start.model,
+        blocks,
+        FINISH.get(ending.stop_reason or "", Finish.DONE),
+        to_usage(start.usage),
+        ending.stop_reason,
+        ending.stop_sequence,
+        extras_of(fields),
+    )
+
+
+def said_block(raw: Raw, source: Source) -> Block:
+    """Return one whole block of a reply."""
+    kind = _tag(raw).type
+    if kind not in SAID_TYPES:
+        return foreign(kind, raw)
+    block = _said(raw)
+    match block:
+        case wire.SaidText(text, citations):
+            return Text(text, to_citations(citations))
+        case wire.SaidToolUse(id, name, arguments):
+            return ToolCall(id, name, str(arguments, "utf-8") if isinstance(arguments, Raw) else "{}")
+        case wire.SaidThinking(thinking, signature):
+            seal = sealing.issued(signature, source) if signature else None
+            return Reasoning((thinking,) if thinking else (), seal=seal)
+        case wire.SaidRedacted(data):
+            return Reasoning(is_redacted=True, seal=sealing.issued(data, source, sealing.REDACTED))
+        case _:
+            assert_never(block)
+
+
+def extras_of(fields: dict[str, Raw], known: frozenset[str] = KNOWN_FIELDS) -> tuple[Extra, ...]:
+    """Return the fields of a message that only Anthropic has."""
+    return tuple(
+        Extra(NAME, name, value) for name, value in fields.items() if name not in known and bytes(value) != b"null"
+    )
+
+
+def to_usage(counts: wire.UsageCounts | None) -> Usage:
+    """Return the tokens that were counted."""
+    if counts is None:
+        return Usage()
+    created, details = counts.cache_creation, counts.output_tokens_details
+    return Usage(
+        counts.input_tokens,
+        counts.cache_read_input_tokens,
+        counts.cache_creation_input_tokens,
+        counts.output_tokens,
+        details.thinking_tokens if details else None,
+        created.ephemeral_1h_input_tokens if created else None,
+    )
+
+
+# To a client ----------------------------------------------------------------------------------------------------------
+
+
+def encode_reply(reply: Reply, audience: Audience) -> bytes:
+    """Return the reply as the client gets it, with the model name that it asked for."""
+    ids = ToolIds(audience.new_id)
+    content = [written for block in reply.blocks for written in encode_said(block, ids)]
+    has_calls = any(isinstance(block, ToolCall) for block in reply.blocks)
+    return msgspec.json.encode(
+        {
+            "id": message_id(reply.id, audience.new_id),
+            "type": "message",
+            "role": "assistant",
+            "model": audience.model,
+            "content": content,
+            "stop_reason": stop_reason(reply.finish, has_calls=has_calls),
+            "stop_sequence": reply.stop_sequence,
+            "usage": whole_usage(reply.usage, audience.input_tokens),
+            **{extra.name: extra.value for extra in own(reply.extras)},
+        }
+    )
+
+
+def own(extras: Iterable[Extra]) -> list[Extra]:
+    """Return the extras that came from this protocol."""
+    return [extra for extra in extras if extra.origin == NAME and extra.name not in KNOWN_FIELDS]
+
+
+def stop_reason(finish: Finish, *, has_calls: bool) -> str:
+    """Return why the message ended. Clients act on `tool_use`: it is said when there are calls, and only then."""
+    if has_calls and finish is Finish.DONE:
+        finish = Finish.TOOL_CALLS
+    elif not has_calls and finish is Finish.TOOL_CALLS:
+        finish = Finish.DONE
+    return _STOP_REASONS[finish]
+
+
+def encode_said(block: Block, ids: ToolIds) -> list[dict[str, Any] | Raw]:
+    """Return the blocks that stand for `block`: one, none when there is nothing to say, two when a call has a seal."""
+    match block:
+        case Text(text, citations):
+            written: dict[str, Any] = {"type": "text", "text": text}
+            cited = [citation.raw for citation in citations if citation.origin == NAME]
+            return [{**written, "citations": cited} if cited else written]
+        case Refusal(text):
+            return [{"type": "text", "text": text}]
+        case Reasoning(seal=seal) if sealing.is_redacted(block):
+            return [{"type": "redacted_thinking", "data": sealing.shown(seal)}] if seal else []
+        case Reasoning(seal=seal):
+            return [{"type": "thinking", "thinking": block.text, "signature": sealing.shown(seal) if seal else ""}]
+        case ToolCall(id, name, arguments, kind, seal=seal):
+            given = (
+                Raw(msgspec.json.encode({"input": arguments})) if kind is ToolKind.CUSTOM else as_object(arguments)[0]
+            )
+            call = {"type": "tool_use", "id": ids.issue(id), "name": name, "input": given}
+            return [_carrier(seal), call] if seal else [call]
+        case Foreign(origin=origin, raw=raw) if origin == NAME:
+            return [raw]
+        case Foreign(text=text):
+            return [{"type": "text", "text": text}] if text else []
+        case Image():
+            return [{"type": "text", "text": IMAGE_NOTE}]
+        case Document() | Audio() | ToolResult():
+            raise ValueError(f"a reply has no `{type(block).__name__}`")
+        case _:
+            assert_never(block)
+
+
+IMAGE_NOTE: Final = "[The model made an image, which Anthropic Messages cannot carry.]"
+
+
+def _carrier(seal: Seal) -> dict[str, Any]:
+    """Return the empty thought that takes a call's seal to the client and back: `tool_use` has no field for it."""
+    return {"type": "thinking", "thinking": "", "signature": sealing.shown(seal)}
+
+
+def whole_usage(usage: Usage, estimate: int) -> dict[str, Any]:
+    """Return the usage of a whole message, or of its start: clients need integers throughout."""
+    counts = final_usage(usage, estimate)
+    if usage.cache_write_1h is not None:
+        in_five_minutes = max(0, (usage.cache_write or 0) - usage.cache_write_1h)
+        counts["cache_creation"] = {
+            "ephemeral_5m_input_tokens": in_five_minutes,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h,
+        }
+    return counts
+
+
+def final_usage(usage: Usage, estimate: int) -> dict[str, Any]:
+    """Return the usage at a stream's end. `estimate` stands for the input when the upstream did not count it."""
+    counts: dict[str, Any] = {
+        "input_tokens": estimate if usage.input_tokens is None else usage.input_tokens,
+        "cache_creation_input_tokens": usage.cache_write or 0,
+        "cache_read_input_tokens": usage.cache_read or 0,
+        "output_tokens": usage.output_tokens or 0,
+    }
+    if usage.reasoning is not None:
+        counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
+    return counts

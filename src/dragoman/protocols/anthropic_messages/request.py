@@ -1,0 +1,179 @@
+"""Requests from the wire to the IR. https://platform.claude.com/docs/en/api/messages/create."""
+
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.ir.failures import RequestError
+from dragoman.ir.losses import Ledger
+from dragoman.ir.request import (
+    Extra,
+    FunctionTool,
+    HostedTool,
+    Message,
+    OutputFormat,
+    ReasoningControl,
+    Request,
+    Role,
+    Sampling,
+    Tool,
+    ToolChoice,
+)
+from dragoman.protocols.anthropic_messages import wire
+from dragoman.protocols.anthropic_messages.carried import checked, is_present, object_text
+from dragoman.protocols.anthropic_messages.request_blocks import decode_message, decode_system, to_breakpoint
+from dragoman.protocols.anthropic_messages.wire import EXTRA_FIELDS, MATTERS, NAME
+from dragoman.wire.reading import join, read, read_with
+
+_params: Final = msgspec.json.Decoder(wire.RequestParams)
+_custom_tool: Final = msgspec.json.Decoder(wire.CustomToolParam)
+_typed_tool: Final = msgspec.json.Decoder(wire.TypedTool)
+
+_TOOL_EXTRAS: Final = ("defer_loading", "eager_input_streaming", "input_examples", "allowed_callers")
+_VISIBLE: Final = {"omitted": False, "summarized": True, "updates": True}
+_MODES: Final[dict[str, Literal["enabled", "adaptive", "disabled"]]] = {
+    "enabled": "enabled",
+    "adaptive": "adaptive",
+    "auto": "adaptive",
+    "between_tools": "adaptive",
+    "disabled": "disabled",
+}
+
+
+def decode_request(body: bytes, ledger: Ledger) -> Request:
+    """Return the request that `body` is. Raises RequestError naming the field that is wrong."""
+    request = decode_count(body, ledger)
+    if request.max_tokens is None:
+        raise _missing("max_tokens")
+    return request
+
+
+def decode_count(body: bytes, ledger: Ledger) -> Request:
+    """Return the request whose tokens are to be counted: it may lack `max_tokens`."""
+    _check_text(body)
+    extras: list[Extra] = []
+    params = read_with(_params, body, "", lambda path, value: extras.append(_extra(path, value)))
+    if not isinstance(params.model, str) or not params.model:
+        raise _missing("model")
+    if not isinstance(params.messages, list):
+        raise _missing("messages")
+    parallel, choice = _tool_choice(params.tool_choice)
+    config = params.output_config
+    chosen_format = params.output_format or (config.format if config else None)
+    return Request(
+        params.model,
+        _messages(params.messages, ledger),
+        system=decode_system(params.system, ledger),
+        tools=tuple(_tool(raw, f"tools[{place}]", ledger) for place, raw in enumerate(params.tools or ())),
+        tool_choice=choice,
+        parallel_tools=parallel,
+        max_tokens=params.max_tokens,
+        sampling=Sampling(params.temperature, params.top_p, params.top_k, tuple(params.stop_sequences or ())),
+        reasoning=_reasoning(params, extras),
+        output=None if chosen_format is None else OutputFormat(chosen_format.schema),
+        stream=bool(params.stream),
+        user=None if params.metadata is None else params.metadata.user_id,
+        service_tier=params.service_tier,
+        cache=to_breakpoint(params.cache_control),
+        extras=(*_known_extras(params), *extras),
+    )
+
+
+def _messages(raws: list[Raw], ledger: Ledger) -> tuple[Message, ...]:
+    messages: list[Message] = []
+    passing: list[int] = []
+    last_user = -1
+    for place, raw in enumerate(raws):
+        message, is_passing = decode_message(raw, f"messages[{place}]", ledger)
+        if is_passing:
+            passing.append(place)
+        if message.role is Role.USER:
+            last_user = place
+        messages.append(message)
+    gone = {place for place in passing if place < last_user}
+    for place in gone:
+        ledger.emulated(
+            "clear_at", f"messages[{place}].clear_at", "a message whose turn is over is left out, as Anthropic does it"
+        )
+    return tuple(message for place, message in enumerate(messages) if place not in gone) if gone else tuple(messages)
+
+
+def _tool(raw: Raw, path: str, ledger: Ledger) -> Tool:
+    try:
+        return _function(_custom_tool.decode(raw), (), path)
+    except msgspec.ValidationError:
+        pass
+    typed = read(_typed_tool, raw, path, ledger)
+    if typed.type not in (None, "custom"):
+        kind = typed.type or ""
+        return HostedTool(NAME, kind, typed.name or typed.mcp_server_name or kind, checked(raw, path))
+    unknown: list[Extra] = []
+
+    def keep(where: str, value: Raw) -> None:
+        name = where.removeprefix(f"{path}.")
+        if "." in name:
+            ledger.dropped("unknown_field", where, "the gateway does not know this field")
+        else:
+            unknown.append(_extra(name, value, path))
+
+    custom = read_with(_custom_tool, raw, path, keep)
+    return _function(custom, tuple(unknown), path)
+
+
+def _function(tool: wire.CustomToolParam, unknown: tuple[Extra, ...], path: str) -> FunctionTool:
+    schema = tool.input_schema if is_present(tool.input_schema) else None
+    if schema is not None:
+        object_text(schema, f"{path}.input_schema")
+    extras = tuple(_extra(name, value, path) for name in _TOOL_EXTRAS if is_present(value := getattr(tool, name)))
+    return FunctionTool(
+        tool.name, tool.description, schema, tool.strict, to_breakpoint(tool.cache_control), (*extras, *unknown)
+    )
+
+
+def _tool_choice(choice: wire.ToolChoiceParam | None) -> tuple[bool | None, ToolChoice | None]:
+    """Return whether calls may be parallel, and the choice."""
+    if choice is None:
+        return None, None
+    if choice.type == "tool" and not choice.name:
+        raise _missing("tool_choice.name")
+    parallel = None if choice.disable_parallel_tool_use is None else not choice.disable_parallel_tool_use
+    return parallel, ToolChoice(choice.type, choice.name if choice.type == "tool" else None)
+
+
+def _reasoning(params: wire.RequestParams, extras: list[Extra]) -> ReasoningControl:
+    effort = params.output_config.effort if params.output_config else None
+    thinking = params.thinking
+    if thinking is None:
+        return ReasoningControl(effort=effort)
+    if thinking.type == "between_tools":
+        extras.append(Extra(NAME, "thinking.type", Raw(b'"between_tools"')))
+    return ReasoningControl(
+        _MODES[thinking.type],
+        thinking.budget_tokens,
+        effort,
+        _VISIBLE.get(thinking.display) if thinking.display else None,
+        thinking.display,
+    )
+
+
+def _known_extras(params: wire.RequestParams) -> list[Extra]:
+    return [_extra(name, value) for name in EXTRA_FIELDS if is_present(value := getattr(params, name))]
+
+
+def _extra(name: str, value: Raw, path: str = "") -> Extra:
+    sign = None if path else MATTERS.get(name)
+    return Extra(NAME, name, checked(value, join(path, name)), sign is not None and sign in bytes(value))
+
+
+def _missing(field: str) -> RequestError:
+    return RequestError(f"`{field}`: Field required", param=field)
+
+
+def _check_text(body: bytes) -> None:
+    """Refuse what is not UTF-8, also where it is only carried."""
+    try:
+        if not body.isascii():
+            body.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the body is not valid UTF-8: {error}") from None

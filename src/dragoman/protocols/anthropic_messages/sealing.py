@@ -1,0 +1,38 @@
+"""Signatures and encrypted thought on their way in and out of the fields `signature` and `data`."""
+
+from typing import Final
+
+from dragoman.codec import Source
+from dragoman.ir.request import Reasoning
+from dragoman.ir.seals import Seal, may_return, read_seal, write_seal
+from dragoman.protocols.anthropic_messages.wire import NAME
+
+REDACTED: Final = "redacted"
+"""The form of a seal that is a `redacted_thinking` block's data."""
+
+
+def received(text: str | None, form: str = "") -> Seal | None:
+    """Return the seal that a client sent back: ours, or a native one of unknown source; None: there is none."""
+    if not text:
+        return None
+    return read_seal(text) or Seal(NAME, text, form=form)
+
+
+def issued(text: str, source: Source, form: str = "") -> Seal:
+    """Return the seal that the upstream `source` made."""
+    return Seal(NAME, text, source.provider, source.model, form)
+
+
+def shown(seal: Seal) -> str:
+    """Return what an Anthropic client is given to send back: native artefacts as they are, others wrapped."""
+    return seal.data if seal.protocol == NAME else write_seal(seal)
+
+
+def returnable(seal: Seal | None, provider: str) -> bool:
+    """Tell whether there is something to give back to the upstream `provider`."""
+    return seal is not None and bool(seal.data) and may_return(seal, NAME, provider)
+
+
+def is_redacted(block: Reasoning) -> bool:
+    """Tell whether `block` is a `redacted_thinking` block."""
+    return block.is_redacted or (block.seal is not None and block.seal.form == REDACTED)

@@ -1,0 +1,459 @@
+"""The shapes of Anthropic Messages on the wire.
+
+A request's shapes forbid unknown fields, so that nothing slips through unnoticed; a reply's do not, because
+the API adds fields as it pleases (https://platform.claude.com/docs/en/api/versioning). What we only carry is
+`msgspec.Raw`.
+Source: https://platform.claude.com/docs/en/api/messages and the types of the SDK `anthropic` 2.11.0.
+"""
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from dragoman.ir.request import Effort
+
+NAME: Final = "anthropic-messages"
+"""The protocol's name: the origin of what only it has."""
+
+Carried = Raw | UnsetType
+"""A field that is only carried; UNSET: it was not there."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""A number of tokens that is no mistake."""
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The base of a request's shapes: unknown fields are refused, defaults are not written."""
+
+
+# Blocks of a request --------------------------------------------------------------------------------------------------
+
+
+class CacheControl(Strict, tag_field="type", tag="ephemeral", gc=False):
+    """https://platform.claude.com/docs/en/build-with-claude/prompt-caching."""
+
+    ttl: str | None = None
+
+
+class Base64Source(Strict, tag_field="type", tag="base64", gc=False):
+    """Bytes in the request."""
+
+    media_type: str
+    data: str
+
+
+class UrlSource(Strict, tag_field="type", tag="url", gc=False):
+    """Something that Anthropic fetches."""
+
+    url: str
+
+
+class FileSource(Strict, tag_field="type", tag="file", gc=False):
+    """Something uploaded to Anthropic before."""
+
+    file_id: str
+
+
+class TextSource(Strict, tag_field="type", tag="text", gc=False, omit_defaults=False):
+    """A document that is text."""
+
+    data: str
+    media_type: str = "text/plain"
+
+
+class TextBlock(Strict, tag_field="type", tag="text"):
+    """Words; the API refuses empty ones."""
+
+    text: str
+    cache_control: CacheControl | None = None
+    citations: list[Raw] | None = None
+
+
+class ImageBlock(Strict, tag_field="type", tag="image"):
+    """A picture."""
+
+    source: Base64Source | UrlSource | FileSource
+    cache_control: CacheControl | None = None
+
+
+class ContentSource(Strict, tag_field="type", tag="content"):
+    """A document that is made of blocks."""
+
+    content: str | list[TextBlock | ImageBlock]
+
+
+class CitationsConfig(Strict, gc=False):
+    """Whether a document may be cited."""
+
+    enabled: bool | None = None
+
+
+class DocumentBlock(Strict, tag_field="type", tag="document"):
+    """A file to read."""
+
+    source: Base64Source | UrlSource | FileSource | TextSource | ContentSource
+    title: str | None = None
+    context: str | None = None
+    citations: CitationsConfig | None = None
+    cache_control: CacheControl | None = None
+
+
+class ToolUseBlock(Strict, tag_field="type", tag="tool_use"):
+    """The model's call of a client's tool. `caller` says who asked; anyone but the model itself is another API."""
+
+    id: str
+    name: str
+    input: Carried = UNSET
+    cache_control: CacheControl | None = None
+    caller: Carried = UNSET
+
+
+class ToolResultBlock(Strict, tag_field="type", tag="tool_result"):
+    """What the tool answered."""
+
+    tool_use_id: str
+    content: str | list[Raw] | None = None
+    is_error: bool | None = None
+    cache_control: CacheControl | None = None
+
+
+class ThinkingBlock(Strict, tag_field="type", tag="thinking", gc=False, omit_defaults=False):
+    """What the model thought. https://platform.claude.com/docs/en/build-with-claude/extended-thinking."""
+
+    thinking: str
+    signature: str | None = ""
+
+
+class RedactedThinkingBlock(Strict, tag_field="type", tag="redacted_thinking", gc=False):
+    """Thought that only Anthropic can read."""
+
+    data: str
+
+
+RequestBlock = (
+    TextBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock | ImageBlock | DocumentBlock | RedactedThinkingBlock
+)
+ResultBlock = TextBlock | ImageBlock | DocumentBlock
+Role = Literal["user", "assistant", "system"]
+
+
+class PlainMessage(Strict):
+    """A message whose blocks are all known: the usual case, read in one go."""
+
+    role: Role
+    content: str | list[RequestBlock]
+
+
+class AnyMessage(Strict):
+    """A message whose blocks are looked at one by one. `output_config` and `clear_at` belong to role `system`."""
+
+    role: Role
+    content: str | list[Raw] | None = None
+    output_config: Carried = UNSET
+    clear_at: str | None = None
+
+
+class Tag(msgspec.Struct, gc=False):
+    """The little that tells what a block is."""
+
+    type: str
+
+
+# Tools and settings of a request --------------------------------------------------------------------------------------
+
+
+class CustomToolParam(Strict):
+    """A tool that the client runs. https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview."""
+
+    name: str
+    description: str | None = None
+    input_schema: Carried = UNSET
+    type: Literal["custom"] | None = None
+    strict: bool | None = None
+    cache_control: CacheControl | None = None
+    defer_loading: Carried = UNSET
+    eager_input_streaming: Carried = UNSET
+    input_examples: Carried = UNSET
+    allowed_callers: Carried = UNSET
+
+
+class TypedTool(msgspec.Struct):
+    """What is read of a tool that Anthropic defines; the rest is carried."""
+
+    type: str | None = None
+    name: str | None = None
+    mcp_server_name: str | None = None
+
+
+class ToolChoiceParam(Strict, gc=False):
+    """Which tool to use."""
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class ThinkingParam(Strict, gc=False):
+    """How to think. `auto` is what some clients say for `adaptive`."""
+
+    type: Literal["enabled", "adaptive", "disabled", "auto", "between_tools"]
+    budget_tokens: Count | None = None
+    display: str | None = None
+
+
+class FormatParam(Strict):
+    """https://platform.claude.com/docs/en/build-with-claude/structured-outputs."""
+
+    type: Literal["json_schema"]
+    schema: Raw
+
+
+class OutputConfigParam(Strict):
+    """Effort and format of the answer."""
+
+    effort: Effort | None = None
+    format: FormatParam | None = None
+
+
+class MetadataParam(Strict, gc=False):
+    """Who is behind the request."""
+
+    user_id: str | None = None
+
+
+class RequestParams(Strict):
+    """The body of a request, or of a token count, which lacks what only sampling needs."""
+
+    model: str | UnsetType = UNSET
+    messages: list[Raw] | UnsetType = UNSET
+    system: Carried = UNSET
+    tools: list[Raw] | None = None
+    tool_choice: ToolChoiceParam | None = None
+    thinking: ThinkingParam | None = None
+    output_config: OutputConfigParam | None = None
+    output_format: FormatParam | None = None
+    cache_control: CacheControl | None = None
+    max_tokens: Count | None = None
+    metadata: MetadataParam | None = None
+    service_tier: str | None = None
+    stop_sequences: list[str] | None = None
+    stream: bool | None = None
+    temperature: float | None = None
+    top_k: Count | None = None
+    top_p: float | None = None
+    # Fields that no other protocol has: EXTRA_FIELDS below.
+    betas: Carried = UNSET
+    billing_policy: Carried = UNSET
+    compaction: Carried = UNSET
+    container: Carried = UNSET
+    context_management: Carried = UNSET
+    diagnostics: Carried = UNSET
+    fallback_credit_token: Carried = UNSET
+    fallbacks: Carried = UNSET
+    inference_geo: Carried = UNSET
+    mcp_servers: Carried = UNSET
+    safeguards: Carried = UNSET
+    speed: Carried = UNSET
+    thread: Carried = UNSET
+    user_profile_id: Carried = UNSET
+    workspace_id: Carried = UNSET
+
+
+EXTRA_FIELDS: Final = (
+    "betas",
+    "billing_policy",
+    "compaction",
+    "container",
+    "context_management",
+    "diagnostics",
+    "fallback_credit_token",
+    "fallbacks",
+    "inference_geo",
+    "mcp_servers",
+    "safeguards",
+    "speed",
+    "thread",
+    "user_profile_id",
+    "workspace_id",
+)
+
+MATTERS: Final = {
+    "compaction": b"",
+    "container": b'"skills"',
+    "mcp_servers": b"{",
+    "thread": b'"continue"',
+}
+"""Extra fields whose absence would answer another question, with what their value then contains."""
+
+
+# Replies --------------------------------------------------------------------------------------------------------------
+
+
+class CacheCreation(msgspec.Struct, gc=False):
+    """Tokens written to the cache, by how long they are kept."""
+
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class OutputDetails(msgspec.Struct, gc=False):
+    """What output tokens were spent on."""
+
+    thinking_tokens: int | None = None
+
+
+class UsageCounts(msgspec.Struct):
+    """`input_tokens` leaves cache reads and writes out; `output_tokens` includes thinking."""
+
+    input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
+    output_tokens_details: OutputDetails | None = None
+
+
+class SaidText(msgspec.Struct, tag_field="type", tag="text"):
+    """Text of a reply."""
+
+    text: str = ""
+    citations: list[Raw] | None = None
+
+
+class SaidThinking(msgspec.Struct, tag_field="type", tag="thinking", gc=False):
+    """Thought of a reply."""
+
+    thinking: str = ""
+    signature: str | None = None
+
+
+class SaidRedacted(msgspec.Struct, tag_field="type", tag="redacted_thinking", gc=False):
+    """Thought of a reply that only Anthropic can read."""
+
+    data: str
+
+
+class SaidToolUse(msgspec.Struct, tag_field="type", tag="tool_use"):
+    """A tool call of a reply."""
+
+    id: str
+    name: str
+    input: Carried = UNSET
+
+
+SaidBlock = SaidText | SaidToolUse | SaidThinking | SaidRedacted
+
+
+class StartedMessage(msgspec.Struct):
+    """The message in `message_start`."""
+
+    id: str = ""
+    model: str = ""
+    usage: UsageCounts | None = None
+
+
+class MessageStart(msgspec.Struct, tag_field="type", tag="message_start"):
+    """https://platform.claude.com/docs/en/build-with-claude/streaming#event-types."""
+
+    message: Raw
+
+
+class ContentBlockStart(msgspec.Struct, tag_field="type", tag="content_block_start"):
+    """A block opens."""
+
+    index: int
+    content_block: Raw
+
+
+class TextDelta(msgspec.Struct, tag_field="type", tag="text_delta", gc=False):
+    """More text."""
+
+    text: str
+
+
+class InputJsonDelta(msgspec.Struct, tag_field="type", tag="input_json_delta", gc=False):
+    """More of a tool's input."""
+
+    partial_json: str
+
+
+class ThinkingDelta(msgspec.Struct, tag_field="type", tag="thinking_delta", gc=False):
+    """More thought."""
+
+    thinking: str
+
+
+class SignatureDelta(msgspec.Struct, tag_field="type", tag="signature_delta", gc=False):
+    """The thought's signature."""
+
+    signature: str
+
+
+class CitationsDelta(msgspec.Struct, tag_field="type", tag="citations_delta"):
+    """A source of the text."""
+
+    citation: Raw
+
+
+class CompactionDelta(msgspec.Struct, tag_field="type", tag="compaction_delta", gc=False):
+    """The summary that stands for a conversation, whole."""
+
+    content: str | None = None
+    encrypted_content: str | None = None
+
+
+BlockDelta = TextDelta | InputJsonDelta | ThinkingDelta | SignatureDelta | CitationsDelta | CompactionDelta
+
+
+class ContentBlockDelta(msgspec.Struct, tag_field="type", tag="content_block_delta"):
+    """More of a block."""
+
+    index: int
+    delta: BlockDelta
+
+
+class ContentBlockStop(msgspec.Struct, tag_field="type", tag="content_block_stop", gc=False):
+    """A block is complete."""
+
+    index: int
+
+
+class MessageDelta(msgspec.Struct, tag_field="type", tag="message_delta"):
+    """The message is about to end."""
+
+    delta: Raw
+    usage: UsageCounts | None = None
+
+
+class MessageStop(msgspec.Struct, tag_field="type", tag="message_stop", gc=False):
+    """The message has ended."""
+
+
+class Ping(msgspec.Struct, tag_field="type", tag="ping", gc=False):
+    """The server lives."""
+
+
+class ErrorEvent(msgspec.Struct, tag_field="type", tag="error"):
+    """The message has failed."""
+
+    error: Raw
+
+
+StreamEvent = (
+    ContentBlockDelta
+    | ContentBlockStart
+    | ContentBlockStop
+    | MessageStart
+    | MessageDelta
+    | MessageStop
+    | Ping
+    | ErrorEvent
+)
+
+
+class EndingDelta(msgspec.Struct, gc=False):
+    """Why a message ended."""
+
+    stop_reason: str | None = None
+    stop_sequence: str | None = None

@@ -1,0 +1,100 @@
+"""Why replies end and what they cost: this protocol's words and figures, and the IR's.
+
+https://platform.openai.com/docs/api-reference/chat/object
+"""
+
+from typing import Any, Final
+
+from dragoman.ir.reply import Finish, Usage
+from dragoman.protocols.openai_chat.wire import CompletionDetails, Number, PromptDetails, WireUsage
+
+_FINISHES: Final = {
+    "stop": Finish.DONE,
+    "length": Finish.LENGTH,
+    "max_tokens": Finish.LENGTH,
+    "content_filter": Finish.FILTERED,
+    "sensitive": Finish.FILTERED,
+    "tool_calls": Finish.TOOL_CALLS,
+    "function_call": Finish.TOOL_CALLS,
+}
+"""`max_tokens` and `sensitive` (GLM) are not the specification's; other words of vendors mean a normal end."""
+
+_WORDS: Final = {
+    Finish.DONE: "stop",
+    Finish.LENGTH: "length",
+    Finish.TOOL_CALLS: "tool_calls",
+    Finish.STOP_SEQUENCE: "stop",
+    Finish.REFUSAL: "content_filter",
+    Finish.FILTERED: "content_filter",
+    Finish.PAUSED: "stop",
+    Finish.CONTEXT_FULL: "length",
+}
+
+
+def decode_finish(word: str | None, *, has_calls: bool, has_refusal: bool) -> Finish:
+    """Return what `word` means for a reply with such content: calls win over a normal end, and without any there are none."""
+    finish = _FINISHES.get(word or "", Finish.DONE)
+    if finish in (Finish.DONE, Finish.TOOL_CALLS):
+        if has_calls:
+            return Finish.TOOL_CALLS
+        return Finish.REFUSAL if has_refusal else Finish.DONE
+    return finish
+
+
+def encode_finish(finish: Finish, *, has_calls: bool, has_refusal: bool) -> str:
+    """Return the word for `finish`. A refusal that stands in its own field ends normally, as OpenAI's do."""
+    if finish is Finish.DONE and has_calls:
+        return "tool_calls"
+    if finish is Finish.REFUSAL and has_refusal:
+        return "stop"
+    return _WORDS[finish]
+
+
+def decode_usage(usage: WireUsage | None) -> Usage:
+    """Return the figures as the IR counts: cached tokens apart from the input, reasoning within the output."""
+    if usage is None:
+        return Usage()
+    prompt, completion = _whole(usage.prompt_tokens), _whole(usage.completion_tokens)
+    details = usage.prompt_tokens_details or PromptDetails()
+    thinking = usage.completion_tokens_details or CompletionDetails()
+    read = _first(
+        details.cached_tokens,
+        usage.prompt_cache_hit_tokens,  # DeepSeek
+        usage.cached_tokens,  # Moonshot
+        usage.cache_read_input_tokens,  # proxies before Anthropic's models
+    )
+    write = _first(details.cache_write_tokens, usage.cache_creation_input_tokens)
+    reasoning = _whole(thinking.reasoning_tokens)
+    if (
+        prompt is not None
+        and completion is not None
+        and reasoning
+        and usage.total_tokens == prompt + completion + reasoning
+    ):
+        completion += reasoning  # xAI and a few others count reasoning beside the completion
+    fresh = None if prompt is None else max(0, prompt - (read or 0) - (write or 0))
+    return Usage(fresh, read, write, completion, reasoning)
+
+
+def encode_usage(usage: Usage) -> dict[str, Any]:
+    """Return the figures as this protocol counts: the prompt includes what was cached. Unknown ones are 0."""
+    read, write = usage.cache_read or 0, usage.cache_write or 0
+    prompt, completion = (usage.input_tokens or 0) + read + write, usage.output_tokens or 0
+    prompt_details = {"cached_tokens": read}
+    if write:
+        prompt_details["cache_write_tokens"] = write
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": prompt_details,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning or 0},
+    }
+
+
+def _whole(number: Number) -> int | None:
+    return None if number is None else int(number)
+
+
+def _first(*numbers: Number) -> int | None:
+    return next((int(number) for number in numbers if number is not None), None)

@@ -1,0 +1,126 @@
+"""What translating to this protocol may lose, as one table, and the tally that reports each kind of loss once."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from dragoman.codec import LossNote
+from dragoman.ir.losses import Action, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    action: Action
+    meaning: str
+    changes_meaning: bool = False
+
+
+REQUEST_LOSSES: Final = {
+    "attribution_block": _Row(
+        Action.DROPPED, "Claude Code's attribution line changes with every request and would spoil the prompt cache"
+    ),
+    "mid_system": _Row(
+        Action.EMULATED, "this model takes system messages only at the beginning: later ones are marked user text"
+    ),
+    "cache_control": _Row(
+        Action.DEGRADED, "this model's server knows no cache breakpoints: it caches prefixes by itself"
+    ),
+    "cache_key": _Row(Action.DROPPED, "this model's server takes no `prompt_cache_key`"),
+    "citations": _Row(Action.DROPPED, "Chat's history has no citations: the text stays"),
+    "foreign_block": _Row(Action.DEGRADED, "another protocol's own block is told in words"),
+    "foreign_block_dropped": _Row(Action.DROPPED, "another protocol's own block has no counterpart and no words"),
+    "misplaced_block": _Row(Action.DROPPED, "a message of this role cannot hold such a block"),
+    "assistant_media": _Row(
+        Action.DROPPED, "an assistant's message cannot hold pictures, sound or files", changes_meaning=True
+    ),
+    "system_media": _Row(Action.DROPPED, "a system message can only hold text", changes_meaning=True),
+    "foreign_reasoning": _Row(Action.DROPPED, "reasoning of another upstream may not be shown to this one"),
+    "reasoning_not_returned": _Row(Action.DROPPED, "this model's server takes no such reasoning back"),
+    "tool_namespace": _Row(Action.DROPPED, "Chat's tools have no namespace"),
+    "broken_arguments": _Row(Action.REPAIRED, "arguments that are no JSON object are wrapped in one"),
+    "tool_error_flag": _Row(Action.DEGRADED, "a tool's failure is told by the words `Error: ` before its result"),
+    "tool_result_media": _Row(Action.EMULATED, "pictures and files in a tool's result follow in a user message"),
+    "duplicate_tool": _Row(Action.REPAIRED, "of several tools with one name the first counts"),
+    "hosted_tool": _Row(Action.DROPPED, "a tool that another vendor runs itself", changes_meaning=True),
+    "tool_field": _Row(Action.DROPPED, "a tool's field that Chat does not have"),
+    "tool_choice": _Row(Action.DROPPED, "the tool choice names no tool that is left", changes_meaning=True),
+    "tool_choice_required": _Row(
+        Action.DEGRADED, "this model's server cannot be forced to call a tool: it may", changes_meaning=True
+    ),
+    "parallel_tools": _Row(
+        Action.DROPPED, "this model's server has no switch for parallel calls", changes_meaning=True
+    ),
+    "max_tokens": _Row(Action.CLAMPED, "more output tokens than the model has"),
+    "sampling": _Row(Action.DROPPED, "this model takes no temperature, top_p or top_k"),
+    "top_k": _Row(Action.DROPPED, "Chat has no `top_k`"),
+    "stop": _Row(Action.DROPPED, "Chat takes four stop sequences: later ones are left out", changes_meaning=True),
+    "effort": _Row(Action.DEGRADED, "the nearest effort that the model knows"),
+    "thinking_budget": _Row(Action.DEGRADED, "a budget of thinking tokens becomes a word for effort"),
+    "reasoning_control": _Row(Action.DROPPED, "this model's thinking cannot be set"),
+    "response_format": _Row(
+        Action.DEGRADED, "this model takes no JSON Schema: it only promises JSON", changes_meaning=True
+    ),
+    "response_format_dropped": _Row(Action.DROPPED, "this model cannot be held to JSON", changes_meaning=True),
+    "user_id": _Row(Action.DROPPED, "this server takes no user id, or not such a long one"),
+    "service_tier": _Row(Action.DROPPED, "Chat has no such service tier"),
+    "extra_field": _Row(Action.DROPPED, "a field that only the client's protocol has"),
+}
+"""By code. What `encode_request` records."""
+
+RAW_LOSSES: Final = {
+    "foreign_reasoning": REQUEST_LOSSES["foreign_reasoning"],
+}
+"""What the raw lane records: the seals of other upstreams are taken out."""
+
+REPLY_LOSSES: Final = (
+    LossNote("text_seal", "a seal on a text has no place in a Chat reply"),
+    LossNote(
+        "foreign_reply_block", "another protocol's own block in a reply is told in words, or left out when it has none"
+    ),
+    LossNote("stop_sequence", "a Chat reply does not say which stop sequence ended it"),
+    LossNote("pause", "a paused turn ends a Chat reply normally"),
+    LossNote("citation_without_url", "a citation without an address has no place in a Chat reply"),
+)
+"""What encoding a reply may lose. It keeps no ledger: these are for the documentation."""
+
+LOSES: Final = (*(LossNote(code, row.meaning) for code, row in REQUEST_LOSSES.items()), *REPLY_LOSSES)
+
+
+class Tally:
+    """Counts losses and writes one entry for each kind of them to the ledger."""
+
+    __slots__ = ("_counts", "_ledger")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._counts: dict[tuple[str, str], tuple[str, int]] = {}
+
+    def add(self, code: str, path: str, detail: str = "") -> None:
+        """Note that the thing at `path` is lost as `code` says; the same detail is reported once."""
+        first, count = self._counts.get((code, detail), (path, 0))
+        self._counts[code, detail] = (first, count + 1)
+
+    def settle(self) -> None:
+        """Write the entries, in the order in which each kind first came up."""
+        for (code, detail), (path, count) in self._counts.items():
+            _record(self._ledger, code, path, _reason(code, detail, count))
+
+
+def _reason(code: str, detail: str, count: int) -> str:
+    named = f": {detail}" if detail else ""
+    times = f" ({count} times)" if count > 1 else ""
+    return f"{REQUEST_LOSSES[code].meaning}{named}{times}"
+
+
+def _record(ledger: Ledger, code: str, path: str, reason: str) -> None:
+    row = REQUEST_LOSSES[code]
+    match row.action:
+        case Action.DROPPED:
+            ledger.dropped(code, path, reason, changes_meaning=row.changes_meaning)
+        case Action.DEGRADED:
+            ledger.degraded(code, path, reason, changes_meaning=row.changes_meaning)
+        case Action.EMULATED:
+            ledger.emulated(code, path, reason)
+        case Action.CLAMPED:
+            ledger.clamped(code, path, reason)
+        case Action.REPAIRED:
+            ledger.repaired(code, path, reason)

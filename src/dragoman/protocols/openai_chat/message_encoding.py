@@ -1,0 +1,469 @@
+"""Messages for an upstream, in the order that Chat wants them.
+
+https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages. Each run of assistant messages with calls is one
+message; one `tool` message for each of its calls follows at once; then what their results hold beside text, then what
+the user said. Texts of one system are joined by an empty line, those of a user's or a tool's message by a line break, those of an
+assistant's by nothing, because a reply's texts are cut wherever a citation begins.
+"""
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.codec import Target
+from dragoman.ir.failures import RequestError, UnsupportedError
+from dragoman.ir.request import (
+    Audio,
+    Base64Data,
+    Block,
+    BlockContent,
+    CacheBreakpoint,
+    Document,
+    FileId,
+    Foreign,
+    Image,
+    Message,
+    PlainText,
+    Reasoning,
+    Refusal,
+    Request,
+    Role,
+    Text,
+    ToolCall,
+    ToolKind,
+    ToolResult,
+    UrlData,
+)
+from dragoman.ir.seals import may_return
+from dragoman.protocols.openai_chat.losses import Tally
+from dragoman.protocols.openai_chat.reasoning import DETAILS, EXTRA_CONTENT
+from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.wire.arguments import as_object
+
+ATTRIBUTION: Final = "x-anthropic-billing-header:"
+"""How Claude Code's first system block begins.
+
+https://code.claude.com/docs/en/llm-gateway-protocol
+"""
+
+_SYSTEM_MARKER: Final = "<system>\n{}\n</system>"
+_ERROR: Final = "Error: "
+_UNANSWERED: Final = "Error: the call was interrupted and has no result"
+_SEE_BELOW: Final = "(see what the user message after this one shows)"
+_ATTACHED: Final = "(from the result of the tool call {})"
+
+_items_of: Final = msgspec.json.Decoder(list[Raw]).decode
+
+Wire = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A message with its place in the request, for paths."""
+
+    index: int
+    message: Message
+
+    @property
+    def blocks(self) -> Iterator[tuple[str, Block]]:
+        """The blocks, each with its path."""
+        path = f"messages[{self.index}].content"
+        return ((f"{path}[{place}]", block) for place, block in enumerate(self.message.blocks))
+
+
+def encode_messages(request: Request, target: Target, tally: Tally) -> list[Wire]:
+    """Return the messages. Raises RequestError when there are none, UnsupportedError for a block that cannot be sent."""
+    if not request.messages:
+        raise RequestError("`messages` must hold at least one message", param="messages")
+    return _Writer(target, tally).write(request)
+
+
+class _Writer:
+    """Writes one request's messages; `_out` grows."""
+
+    __slots__ = ("_dialect", "_out", "_provider", "_tally")
+
+    def __init__(self, target: Target, tally: Tally) -> None:
+        self._dialect = target.dialect
+        self._provider = target.provider
+        self._tally = tally
+        self._out: list[Wire] = []
+
+    def write(self, request: Request) -> list[Wire]:
+        self._write_system(request.system)
+        for assistants, others in _exchanges(request.messages):
+            self._write_assistants(assistants)
+            self._write_results(others)
+            for placed in others:
+                self._write_other(placed)
+        return self._out
+
+    # System
+
+    def _write_system(self, system: Sequence[Text | Foreign]) -> None:
+        texts: list[Text] = []
+        for place, block in enumerate(system):
+            path = f"system[{place}]"
+            if isinstance(block, Foreign):
+                texts += self._foreign_text(block, path)
+            elif place == 0 and block.text.startswith(ATTRIBUTION):
+                self._tally.add("attribution_block", path)
+            elif block.text.strip():
+                texts.append(block)
+        if texts:
+            self._out.append({"role": "system", "content": self._joined(texts, "\n\n", "system")})
+
+    def _write_instructions(self, placed: _Placed) -> None:
+        texts = list(self._texts_of_system(placed))
+        is_first = all(message["role"] in ("system", "developer") for message in self._out)
+        path = f"messages[{placed.index}]"
+        if not texts or not any(text.text.strip() for text in texts):
+            return
+        if self._dialect.system_only_first and not is_first:
+            self._tally.add("mid_system", path)
+            marked = _SYSTEM_MARKER.format("\n".join(text.text for text in texts))
+            self._out.append({"role": "user", "content": marked})
+            return
+        is_developer = placed.message.role is Role.DEVELOPER and self._dialect.developer_role
+        role = "developer" if is_developer else "system"
+        self._out.append(_named({"role": role, "content": self._joined(texts, "\n", path)}, placed.message))
+
+    def _texts_of_system(self, placed: _Placed) -> Iterator[Text]:
+        for path, block in placed.blocks:
+            match block:
+                case Text():
+                    yield block
+                case Foreign():
+                    yield from self._foreign_text(block, path)
+                case Image() | Audio():
+                    self._tally.add("system_media", path)
+                case Document():
+                    yield from self._document_texts(block, path, "system_media")
+                case Reasoning() | Refusal() | ToolCall() | ToolResult():
+                    self._tally.add("misplaced_block", path)
+                case _:
+                    assert_never(block)
+
+    # Assistant
+
+    def _write_assistants(self, assistants: Sequence[_Placed]) -> None:
+        """Write a run of assistant messages, as one when there are calls in it: their results must follow it."""
+        has_calls = any(_is_call(block) for placed in assistants for block in placed.message.blocks)
+        runs = [assistants] if has_calls else [(placed,) for placed in assistants]
+        self._out += (self._assistant(run) for run in runs)
+
+    def _assistant(self, run: Sequence[_Placed]) -> Wire:
+        texts: list[Text] = []
+        thoughts: list[tuple[str, Reasoning]] = []
+        calls: list[Wire] = []
+        fields: Wire = {}
+        for placed in run:
+            for path, block in placed.blocks:
+                match block:
+                    case Text():
+                        texts.append(block)
+                        self._note_text(block, path)
+                    case Reasoning():
+                        thoughts.append((path, block))
+                    case ToolCall():
+                        calls += self._call(block, path)
+                    case Refusal():
+                        fields["refusal"] = fields.get("refusal", "") + block.text
+                    case Foreign(origin=origin, type="audio") if origin == ORIGIN:
+                        fields["audio"] = block.raw
+                    case Foreign():
+                        texts += self._foreign_text(block, path)
+                    case Document():
+                        texts += self._document_texts(block, path, "assistant_media")
+                    case Image() | Audio():
+                        self._tally.add("assistant_media", path)
+                    case ToolResult():
+                        self._tally.add("misplaced_block", path)
+                    case _:
+                        assert_never(block)
+        path = f"messages[{run[0].index}]"
+        message: Wire = {"role": "assistant", "content": self._assistant_content(texts, path, calls or fields)}
+        message |= self._reasoning_fields(thoughts, has_calls=bool(calls)) | fields
+        if calls:
+            message["tool_calls"] = calls
+        return _named(message, run[0].message)
+
+    def _assistant_content(self, texts: Sequence[Text], path: str, others: object) -> str | list[Wire] | None:
+        """Return the words; null rather than `""` beside calls, because some servers refuse that."""
+        content = self._joined(texts, "", path)
+        return content or (None if others else "")
+
+    def _note_text(self, block: Text, path: str) -> None:
+        if block.citations:
+            self._tally.add("citations", path)
+        if block.seal:
+            self._tally.add("foreign_reasoning", path)
+
+    def _call(self, call: ToolCall, path: str) -> Iterator[Wire]:
+        if call.kind is ToolKind.HOSTED:
+            self._tally.add("foreign_block_dropped", path, f"`{call.name}`")
+            return
+        if call.namespace:
+            self._tally.add("tool_namespace", path)
+        if call.cache:
+            self._tally.add("cache_control", path)
+        if call.kind is ToolKind.CUSTOM:
+            written: Wire = {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
+        else:
+            arguments, is_wrapped = as_object(call.arguments)
+            if is_wrapped:
+                self._tally.add("broken_arguments", path)
+            function = {"name": call.name, "arguments": bytes(arguments).decode()}
+            written = {"id": call.id, "type": "function", "function": function}
+        if call.seal:
+            if call.seal.form == EXTRA_CONTENT and may_return(call.seal, ORIGIN, self._provider):
+                written["extra_content"] = Raw(call.seal.data.encode())
+            else:
+                self._tally.add("foreign_reasoning", path)
+        yield written
+
+    def _reasoning_fields(self, thoughts: Sequence[tuple[str, Reasoning]], *, has_calls: bool) -> Wire:
+        dialect, tally = self._dialect, self._tally
+        details: list[Raw] = []
+        texts: list[str] = []
+        for path, thought in thoughts:
+            seal = thought.seal
+            if seal is None or not may_return(seal, ORIGIN, self._provider):
+                tally.add("foreign_reasoning", path)
+            elif seal.form == DETAILS and dialect.reasoning_details:
+                details += _items_of(seal.data.encode())
+            elif thought.text and dialect.reasoning_field:
+                texts.append(thought.text)
+            elif thought.text or seal.data:
+                tally.add("reasoning_not_returned", path)
+        fields: Wire = {}
+        if dialect.reasoning_field and (texts or (has_calls and dialect.reasoning_required_with_tools)):
+            fields[dialect.reasoning_field] = "\n\n".join(texts)
+        if details:
+            fields["reasoning_details"] = details
+        return fields
+
+    # Tool results
+
+    def _write_results(self, others: Sequence[_Placed]) -> None:
+        """Write what tools answered, before anything else that was said, and then what a tool message cannot hold."""
+        attached: list[Wire] = []
+        for path, result in (item for placed in others for item in placed.blocks):
+            if not isinstance(result, ToolResult) or result.kind is ToolKind.HOSTED:
+                continue
+            content, media = self._result_content(result, path)
+            self._out.append({"role": "tool", "tool_call_id": result.call_id, "content": content})
+            if media:
+                self._tally.add("tool_result_media", path)
+                attached += ({"type": "text", "text": _ATTACHED.format(result.call_id)}, *media)
+        if attached:
+            self._out.append({"role": "user", "content": attached})
+
+    def _result_content(self, result: ToolResult, path: str) -> tuple[str | list[Wire], list[Wire]]:
+        """Return what goes into the tool message, and what has to follow it."""
+        texts: list[Text] = []
+        media: list[Wire] = []
+        for place, block in enumerate(result.blocks):
+            for part in self._parts(block, f"{path}.content[{place}]"):
+                if part["type"] == "text":
+                    texts.append(Text(part["text"]))
+                else:
+                    media.append(part)
+        prefix = _ERROR if result.is_error else ""
+        if result.is_error:
+            self._tally.add("tool_error_flag", path)
+        text = prefix + "\n".join(block.text for block in texts)
+        if media and self._dialect.images_in_tool_messages:
+            return [*([_text_part(text)] if text else []), *media], []
+        if media and not texts:
+            text += _SEE_BELOW
+        return self._joined([Text(text, cache=result.cache)], "", path), media
+
+    # User
+
+    def _write_other(self, placed: _Placed) -> None:
+        if placed.message.role in (Role.SYSTEM, Role.DEVELOPER):
+            self._write_instructions(placed)
+            return
+        parts = [part for path, block in placed.blocks for part in self._user_parts(block, path)]
+        if parts or not placed.message.blocks:
+            self._out.append(_named({"role": "user", "content": _simplest(parts)}, placed.message))
+
+    def _user_parts(self, block: Block, path: str) -> Iterator[Wire]:
+        match block:
+            case Text() | Image() | Document() | Audio() | Foreign():
+                yield from self._parts(block, path)
+            case Refusal(text=text):
+                yield _text_part(text)
+            case Reasoning():
+                self._tally.add("foreign_reasoning", path)
+            case ToolResult(kind=ToolKind.HOSTED) | ToolCall():
+                self._tally.add("misplaced_block", path)
+            case ToolResult():
+                pass  # it stands before everything else
+            case _:
+                assert_never(block)
+
+    # Parts
+
+    def _parts(self, block: Text | Image | Document | Audio | Foreign, path: str) -> Iterator[Wire]:
+        match block:
+            case Text():
+                self._note_text(block, path)
+                yield self._cached(_text_part(block.text), block.cache, path)
+            case Image():
+                yield self._cached(_image_part(block, path), block.cache, path)
+            case Document():
+                *others, last = self._document_parts(block, path)
+                yield from others
+                yield self._cached(last, block.cache, path)
+            case Audio(data=data, format=form):
+                yield {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+            case Foreign():
+                yield from (_text_part(text.text) for text in self._foreign_text(block, path))
+            case _:
+                assert_never(block)
+
+    def _document_parts(self, document: Document, path: str) -> Sequence[Wire]:
+        """Return at least one part. Chat has no place for a document's context but in the words before it."""
+        if document.citations:
+            self._tally.add("citations", path)
+        head = "\n".join(filter(None, (document.title, document.context)))
+        match document.source:
+            case PlainText(text=text):
+                return [_text_part(f"{head}\n{text}" if head else text)]
+            case BlockContent(blocks=blocks):
+                inner = [
+                    part
+                    for place, block in enumerate(blocks)
+                    for part in self._parts(block, f"{path}.source.content[{place}]")
+                ]
+                return [_text_part(head), *inner] if head or not inner else inner
+            case Base64Data() as source:
+                if (plain := _plain_text(source)) is not None:
+                    return [_text_part(f"{head}\n{plain}" if head else plain)]
+                file = {"filename": document.title or "document.pdf", "file_data": _data_url(source)}
+            case FileId(origin=origin, id=file_id) if origin == ORIGIN:
+                file = {"file_id": file_id}
+            case FileId():
+                raise UnsupportedError(
+                    f"`{path}` is a file uploaded to another vendor", param=path, hint="send its content"
+                )
+            case UrlData(url=url):
+                raise UnsupportedError(
+                    f"`{path}` is a document at `{url}`, and this model's server fetches none",
+                    param=path,
+                    hint="send its content",
+                )
+            case _:
+                assert_never(document.source)
+        if not self._dialect.files:
+            raise UnsupportedError(f"`{path}` is a file, and this model takes none", param=path)
+        part = {"type": "file", "file": file}
+        return [_text_part(document.context), part] if document.context else [part]
+
+    def _document_texts(self, document: Document, path: str, code: str) -> Iterator[Text]:
+        """Yield a document's words, where only words may stand."""
+        if not isinstance(document.source, PlainText | BlockContent):
+            self._tally.add(code, path)
+            return
+        for part in self._document_parts(document, path):
+            if part["type"] == "text":
+                yield Text(part["text"])
+            else:
+                self._tally.add(code, path)
+
+    def _foreign_text(self, block: Foreign, path: str) -> Iterator[Text]:
+        if block.text is None:
+            self._tally.add("foreign_block_dropped", path, f"`{block.type}`")
+        else:
+            self._tally.add("foreign_block", path, f"`{block.type}`")
+            yield Text(block.text, cache=block.cache)
+
+    def _joined(self, texts: Sequence[Text], separator: str, path: str) -> str | list[Wire]:
+        """Return texts as one string, or as parts where a cache breakpoint stands on one of them."""
+        if any(text.cache for text in texts):
+            if self._dialect.cache_control:
+                return [self._cached(_text_part(text.text), text.cache, path) for text in texts]
+            for text in texts:
+                if text.cache:
+                    self._tally.add("cache_control", path)
+        return separator.join(text.text for text in texts)
+
+    def _cached(self, part: Wire, cache: CacheBreakpoint | None, path: str) -> Wire:
+        if cache is None:
+            return part
+        if not self._dialect.cache_control:
+            self._tally.add("cache_control", path)
+            return part
+        return {**part, "cache_control": encode_cache(cache)}
+
+
+def encode_cache(cache: CacheBreakpoint) -> Wire:
+    """Return a cache breakpoint in Anthropic's form, which OpenRouter and Qwen take."""
+    return {"type": "ephemeral", "ttl": cache.ttl} if cache.ttl else {"type": "ephemeral"}
+
+
+def _exchanges(messages: Iterable[Message]) -> Iterator[tuple[list[_Placed], list[_Placed]]]:
+    """Yield each run of assistant messages with what follows it up to the next one; the first run may be empty."""
+    assistants: list[_Placed] = []
+    others: list[_Placed] = []
+    for index, message in enumerate(messages):
+        if message.role is not Role.ASSISTANT:
+            others.append(_Placed(index, message))
+            continue
+        if others:
+            yield assistants, others
+            assistants, others = [], []
+        assistants.append(_Placed(index, message))
+    yield assistants, others
+
+
+def _is_call(block: Block) -> bool:
+    return isinstance(block, ToolCall) and block.kind is not ToolKind.HOSTED
+
+
+def _simplest(parts: Sequence[Wire]) -> str | list[Wire]:
+    """Return parts that are only words as one string, which every server takes."""
+    if all(len(part) == len(("type", "text")) and part["type"] == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts)
+    return list(parts)
+
+
+def _named(message: Wire, source: Message) -> Wire:
+    return {**message, "name": source.name} if source.name else message
+
+
+def _text_part(text: str) -> Wire:
+    return {"type": "text", "text": text}
+
+
+def _image_part(image: Image, path: str) -> Wire:
+    match image.source:
+        case Base64Data() as source:
+            url = _data_url(source)
+        case UrlData(url=url):
+            pass
+        case FileId():
+            raise UnsupportedError(f"`{path}` is a picture uploaded to a vendor", param=path, hint="send its content")
+        case _:
+            assert_never(image.source)
+    location = {"url": url, "detail": image.detail} if image.detail else {"url": url}
+    return {"type": "image_url", "image_url": location}
+
+
+def _data_url(source: Base64Data) -> str:
+    return f"data:{source.media_type};base64,{source.data}"
+
+
+def _plain_text(source: Base64Data) -> str | None:
+    if not source.media_type.startswith("text/"):
+        return None
+    try:
+        return base64.b64decode(source.data, validate=True).decode()
+    except ValueError:
+        return None

@@ -1,0 +1,151 @@
+"""The raw lane: what is read of, and done to, bytes that pass between a client and an upstream that both speak Chat."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.codec import Peek, Target
+from dragoman.ir.losses import Ledger
+from dragoman.ir.reply import Usage
+from dragoman.ir.seals import MARK_BYTES, may_return
+from dragoman.protocols.openai_chat.endings import decode_usage
+from dragoman.protocols.openai_chat.losses import RAW_LOSSES
+from dragoman.protocols.openai_chat.reasoning import (
+    DETAILS,
+    EXTRA_CONTENT,
+    Detail,
+    decode_call_seal,
+    details_of,
+    seal_of,
+)
+from dragoman.protocols.openai_chat.wire import ORIGIN, WireUsage
+from dragoman.wire.reading import read_with
+from dragoman.wire.splicing import ModelEcho
+
+
+class _Peek(msgspec.Struct):
+    model: str
+    stream: bool | None = None
+
+
+class _Message(msgspec.Struct):
+    """The fields of an assistant message that may hold our seals."""
+
+    role: Any = None
+    reasoning_details: Raw = Raw()
+    tool_calls: Raw = Raw()
+
+
+_PEEK: Final = msgspec.json.Decoder(_Peek)
+_fields_of: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_items_of: Final = msgspec.json.Decoder(list[Raw]).decode
+_usage_of: Final = msgspec.json.Decoder(WireUsage).decode
+
+_REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details")
+
+# Inside JSON strings quotes are escaped, so that no text can look like these fields.
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
+_FINISH: Final = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
+_DONE: Final = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
+
+
+def peek(body: bytes) -> Peek:
+    """Return the model and whether the reply is to be streamed. Raises RequestError naming the field that is wrong."""
+    found = read_with(_PEEK, body, "", lambda _path, _value: None)
+    return Peek(found.model, bool(found.stream))
+
+
+def echo(model: str) -> ModelEcho:
+    """Return what puts the client's model name into every chunk."""
+    return ModelEcho(model, once=False)
+
+
+def read_usage(head: bytes, tail: bytes) -> Usage:
+    """Return the last figures that stand in the ends of a relayed reply; none when there are none."""
+    for part in (tail, head):
+        for found in reversed(_USAGE.findall(part)):
+            try:
+                return decode_usage(_usage_of(found))
+            except msgspec.DecodeError:
+                continue
+    return Usage()
+
+
+def is_finished(tail: bytes) -> bool:
+    """Tell whether a relayed stream has said that it ends, or why."""
+    return _DONE.search(tail) is not None or _FINISH.search(tail) is not None
+
+
+# Seals --------------------------------------------------------------------------------------------------------------------
+
+
+def unseal(body: bytes, target: Target, ledger: Ledger) -> bytes:
+    """Return the request with the seals of `target` opened and those of others taken out, together with their words."""
+    if MARK_BYTES not in body:
+        return body
+    fields = _fields_of(body)
+    try:
+        messages = _items_of(fields["messages"])
+    except (KeyError, msgspec.DecodeError):
+        return body
+    opened = [
+        _unseal_message(raw, index, target, ledger) if MARK_BYTES in bytes(raw) else raw
+        for index, raw in enumerate(messages)
+    ]
+    if all(new is old for new, old in zip(opened, messages, strict=True)):
+        return body
+    return msgspec.json.encode(fields | {"messages": opened})
+
+
+def _unseal_message(raw: Raw, index: int, target: Target, ledger: Ledger) -> Raw:
+    """Return a message without our seals; one that has none, for all that it mentions them, as it is."""
+    try:
+        fields = _fields_of(raw)
+        details = details_of(fields.get("reasoning_details", b"[]"))
+        calls = _items_of(fields.get("tool_calls", b"[]"))
+    except (msgspec.DecodeError, RecursionError):
+        return raw
+    changed: dict[str, Any] = dict(fields)
+    if any(map(seal_of, details)):
+        changed = _unseal_details(changed, details, f"messages[{index}]", target, ledger)
+    opened = [_unseal_call(call, f"messages[{index}].tool_calls", target, ledger) for call in calls]
+    if any(new is not old for new, old in zip(opened, calls, strict=True)):
+        changed["tool_calls"] = opened
+    return raw if changed == fields else Raw(msgspec.json.encode(changed))
+
+
+def _unseal_details(
+    fields: dict[str, Any], details: list[Detail], path: str, target: Target, ledger: Ledger
+) -> dict[str, Any]:
+    if any(seal and not may_return(seal, ORIGIN, target.provider) for seal in map(seal_of, details)):
+        ledger.dropped("foreign_reasoning", f"{path}.reasoning_details", RAW_LOSSES["foreign_reasoning"].meaning)
+        return {name: value for name, value in fields.items() if name not in _REASONING_FIELDS}
+    opened = [entry for detail in details for entry in _opened(detail)]
+    rest = {name: value for name, value in fields.items() if name != "reasoning_details"}
+    return {**rest, "reasoning_details": opened} if opened else rest
+
+
+def _opened(detail: Detail) -> list[Detail]:
+    seal = seal_of(detail)
+    if seal is None:
+        return [detail]
+    return details_of(seal.data.encode()) if seal.form == DETAILS else []
+
+
+def _unseal_call(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw:
+    if MARK_BYTES not in bytes(raw):
+        return raw
+    try:
+        fields = _fields_of(raw)
+    except msgspec.DecodeError:
+        return raw
+    seal = decode_call_seal(fields.get("extra_content", Raw()))
+    if seal is None or seal.is_native:
+        return raw
+    rest: dict[str, Any] = {name: value for name, value in fields.items() if name != "extra_content"}
+    if seal.form == EXTRA_CONTENT and may_return(seal, ORIGIN, target.provider):
+        return Raw(msgspec.json.encode({**rest, "extra_content": Raw(seal.data.encode())}))
+    ledger.dropped("foreign_reasoning", f"{path}.extra_content", RAW_LOSSES["foreign_reasoning"].meaning)
+    return Raw(msgspec.json.encode(rest))

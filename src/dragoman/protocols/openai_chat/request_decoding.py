@@ -1,0 +1,271 @@
+"""A client's request in Chat to the IR.
+
+https://platform.openai.com/docs/api-reference/chat/create
+
+Messages and tools are decoded one by one, independent of each other. System and developer messages at the beginning
+become the request's system; later ones keep their place.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, assert_never
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.ir.failures import RequestError
+from dragoman.ir.losses import Ledger
+from dragoman.ir.request import (
+    Block,
+    Effort,
+    Extra,
+    Foreign,
+    Message,
+    OutputFormat,
+    ReasoningControl,
+    Refusal,
+    Request,
+    Role,
+    Sampling,
+    Text,
+    ToolCall,
+    ToolKind,
+    ToolResult,
+)
+from dragoman.protocols.openai_chat.parts import cache_from, decode_image, decode_parts, decode_result, with_cache
+from dragoman.protocols.openai_chat.reasoning import decode_call_seal, decode_history
+from dragoman.protocols.openai_chat.tool_decoding import decode_choice, decode_tools, forbids_parallel
+from dragoman.protocols.openai_chat.wire import (
+    ORIGIN,
+    AssistantMessage,
+    Body,
+    DeveloperMessage,
+    FunctionCall,
+    FunctionMessage,
+    Picture,
+    ReasoningOptions,
+    ResponseFormat,
+    SystemMessage,
+    ToolCallPart,
+    ToolMessage,
+    UserMessage,
+    WireMessage,
+    is_given,
+)
+from dragoman.wire.reading import read, read_with
+
+_BODY: Final = msgspec.json.Decoder(Body)
+_MESSAGE: Final[msgspec.json.Decoder[WireMessage]] = msgspec.json.Decoder(WireMessage)
+_PICTURES: Final[msgspec.json.Decoder[list[Picture]]] = msgspec.json.Decoder(list[Picture])
+
+_INSTRUCTIONS: Final = (Role.SYSTEM, Role.DEVELOPER)
+
+_OWN_FIELDS: Final[dict[str, Callable[[bytes], bool]]] = {
+    "audio": lambda _: True,
+    "modalities": lambda value: b"audio" in value or b"image" in value,
+    "logprobs": lambda value: value == b"true",
+    "top_logprobs": lambda value: value != b"0",
+    "web_search_options": lambda _: True,
+    "prediction": lambda _: False,
+    "logit_bias": lambda _: False,
+    "store": lambda _: False,
+    "metadata": lambda _: False,
+    "verbosity": lambda _: False,
+    "moderation": lambda _: False,
+    "prompt_cache_options": lambda _: False,
+    "prompt_cache_retention": lambda _: False,
+}
+"""Fields that only this protocol has, and whether their value asks for something that may not be left out."""
+
+
+def decode_request(data: bytes, ledger: Ledger) -> Request:
+    """Return the request in the IR. Raises RequestError naming the field that is wrong."""
+    unknown: list[Extra] = []
+
+    def keep(path: str, value: Raw) -> None:
+        if "." in path or "[" in path:
+            ledger.dropped(
+                "unknown_field", path, "the gateway does not know this field, so no other protocol can carry it"
+            )
+        elif is_given(value):
+            unknown.append(Extra(ORIGIN, path, value))
+
+    body = read_with(_BODY, data, "", keep)
+    system, messages = _decode_messages(body, ledger)
+    return Request(
+        model=body.model,
+        messages=messages,
+        system=system,
+        tools=decode_tools(body, ledger),
+        tool_choice=decode_choice(body),
+        parallel_tools=False if forbids_parallel(body) else body.parallel_tool_calls,
+        max_tokens=body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens,
+        sampling=_decode_sampling(body),
+        reasoning=_decode_reasoning(body),
+        output=_decode_format(body.response_format),
+        stream=bool(body.stream),
+        wants_usage=not body.stream or bool(body.stream_options and body.stream_options.include_usage),
+        user=body.user if body.safety_identifier is None else body.safety_identifier,
+        service_tier=body.service_tier,
+        cache_key=body.prompt_cache_key,
+        cache=cache_from(body.cache_control),
+        extras=(*_own_extras(body), *unknown),
+    )
+
+
+# Messages -----------------------------------------------------------------------------------------------------------------
+
+
+def _decode_messages(body: Body, ledger: Ledger) -> tuple[tuple[Text | Foreign, ...], tuple[Message, ...]]:
+    """Return the system and the messages behind it, of which there is always at least one."""
+    if not body.messages:
+        raise _no_messages(body)
+    messages = [
+        _decode_message(read(_MESSAGE, raw, f"messages[{index}]", ledger), index)
+        for index, raw in enumerate(body.messages)
+    ]
+    first = next((index for index, message in enumerate(messages) if message.role not in _INSTRUCTIONS), 0)
+    system = tuple(
+        block for message in messages[:first] for block in message.blocks if isinstance(block, Text | Foreign)
+    )
+    return system, tuple(messages[first:])
+
+
+def _no_messages(body: Body) -> RequestError:
+    if is_given(body.input):
+        return RequestError(
+            "`input` without `messages` is the body of a Responses request",
+            param="input",
+            hint="Responses bodies come to /v1/responses, which the gateway does not speak yet; send `messages` here",
+        )
+    return RequestError("`messages` must hold at least one message", param="messages")
+
+
+def _decode_message(message: WireMessage, index: int) -> Message:
+    path = f"messages[{index}].content"
+    match message:
+        case UserMessage():
+            role, blocks = Role.USER, decode_parts(message.content, path)
+        case AssistantMessage():
+            role, blocks = Role.ASSISTANT, _decode_assistant(message, index)
+        case ToolMessage():
+            role, blocks = Role.USER, (ToolResult(message.tool_call_id, decode_result(message.content, path)),)
+        case SystemMessage():
+            role, blocks = Role.SYSTEM, decode_parts(message.content, path)
+        case DeveloperMessage():
+            role, blocks = Role.DEVELOPER, decode_parts(message.content, path)
+        case FunctionMessage():
+            # It answers the call of the message before; neither has an id.
+            role, blocks = Role.USER, (ToolResult(_legacy_id(index - 1), decode_result(message.content, path)),)
+        case _:
+            assert_never(message)
+    if message.cache_control and blocks:
+        blocks = (*blocks[:-1], with_cache(blocks[-1], message.cache_control))
+    return Message(role, blocks, None if isinstance(message, ToolMessage | FunctionMessage) else message.name)
+
+
+def _decode_assistant(message: AssistantMessage, index: int) -> tuple[Block, ...]:
+    path = f"messages[{index}]"
+    text = message.reasoning if message.reasoning_content is None else message.reasoning_content
+    blocks: list[Block] = [*decode_history(text, message.reasoning_details, f"{path}.reasoning_details")]
+    if message.content:
+        blocks += decode_parts(message.content, f"{path}.content")
+    if is_given(message.images):
+        blocks += _decode_pictures(message.images, f"{path}.images")
+    if message.refusal:
+        blocks.append(Refusal(message.refusal))
+    if is_given(message.audio):
+        blocks.append(Foreign(ORIGIN, "audio", message.audio))
+    if message.function_call:
+        blocks.append(ToolCall(_legacy_id(index), message.function_call.name, _arguments(message.function_call)))
+    blocks += (
+        _decode_call(call, f"{path}.tool_calls[{number}]") for number, call in enumerate(message.tool_calls or ())
+    )
+    return tuple(blocks)
+
+
+def _decode_pictures(images: Raw, path: str) -> Iterator[Block]:
+    pictures: list[Picture] = read_with(_PICTURES, images, path, lambda _path, _value: None)
+    for place, picture in enumerate(pictures):
+        yield decode_image(picture.image_url.url, f"{path}[{place}]")
+
+
+def _decode_call(call: ToolCallPart, path: str) -> ToolCall:
+    cache, seal = cache_from(call.cache_control), decode_call_seal(call.extra_content)
+    if call.custom and not call.function:
+        return ToolCall(call.id, call.custom.name, call.custom.input, ToolKind.CUSTOM, cache=cache, seal=seal)
+    if not call.function:
+        raise RequestError(f"`{path}` has neither `function` nor `custom`", param=f"{path}.function")
+    return ToolCall(call.id, call.function.name, _arguments(call.function), cache=cache, seal=seal)
+
+
+def _arguments(function: FunctionCall) -> str:
+    """Return the arguments as they came: broken JSON is a matter of who sends them on."""
+    if isinstance(function.arguments, dict):
+        return msgspec.json.encode(function.arguments).decode(errors="replace")
+    return function.arguments or ""
+
+
+def _legacy_id(index: int) -> str:
+    return f"call_message_{index}"
+
+
+# Settings -----------------------------------------------------------------------------------------------------------------
+
+
+def _decode_sampling(body: Body) -> Sampling:
+    return Sampling(
+        body.temperature,
+        body.top_p,
+        body.top_k,
+        (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
+        body.seed,
+        body.frequency_penalty,
+        body.presence_penalty,
+        body.n or 1,
+    )
+
+
+def _decode_reasoning(body: Body) -> ReasoningControl:
+    """Return what the field of OpenAI, or else those of the other vendors, say about thinking."""
+    options = body.reasoning or ReasoningOptions()
+    effort = body.reasoning_effort or options.effort
+    budgets = (options.max_tokens, body.thinking.budget_tokens if body.thinking else None, body.thinking_budget)
+    budget = next((tokens for tokens in budgets if tokens is not None), None)
+    switches = _switches(body)
+    visible = False if options.exclude else None
+    if False in switches or effort is Effort.NONE:
+        return ReasoningControl("disabled", None, effort, visible)
+    if budget is not None:
+        return ReasoningControl("enabled", budget, effort, visible)
+    return ReasoningControl("adaptive" if True in switches else None, None, effort, visible)
+
+
+def _switches(body: Body) -> Sequence[bool | None]:
+    """Return what each vendor's switch says, where it is there."""
+    return (
+        body.enable_thinking,
+        body.reasoning.enabled if body.reasoning else None,
+        body.thinking.type != "disabled" if body.thinking else None,
+    )
+
+
+def _decode_format(response_format: ResponseFormat | None) -> OutputFormat | None:
+    if response_format is None or response_format.type == "text":
+        return None
+    if response_format.type == "json_object":
+        return OutputFormat()
+    schema = response_format.json_schema
+    if schema is None or not is_given(schema.schema):
+        path = "response_format.json_schema" + (".schema" if schema else "")
+        raise RequestError(f"`{path}` is missing", param=path)
+    if not bytes(schema.schema).lstrip().startswith(b"{"):
+        path = "response_format.json_schema.schema"
+        raise RequestError(f"`{path}`: Expected `object`", param=path)
+    return OutputFormat(schema.schema, schema.name, schema.description, schema.strict)
+
+
+def _own_extras(body: Body) -> Iterator[Extra]:
+    for name, matters in _OWN_FIELDS.items():
+        value: Raw = getattr(body, name)
+        if is_given(value):
+            yield Extra(ORIGIN, name, value, matters(bytes(value)))

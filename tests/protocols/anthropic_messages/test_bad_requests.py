@@ -1,0 +1,188 @@
+"""Whatever a client sends, it gets a request or an error that names the field."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman.ir.failures import DragomanError, RequestError
+from dragoman.ir.losses import Ledger
+from dragoman.protocols.anthropic_messages import PROTOCOL
+from tests.protocols.anthropic_messages.sdk import TARGET
+
+BODY: dict[str, Any] = {
+    "model": "claude-x",
+    "max_tokens": 1024,
+    "stream": True,
+    "temperature": 0.5,
+    "top_k": 3,
+    "stop_sequences": ["x"],
+    "metadata": {"user_id": "u"},
+    "thinking": {"type": "enabled", "budget_tokens": 1024, "display": "omitted"},
+    "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {"type": "object"}}},
+    "context_management": {"edits": []},
+    "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
+    "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
+    "tools": [
+        {"name": "f", "description": "d", "input_schema": {"type": "object"}, "strict": True},
+        {"type": "web_search_20250305", "name": "web_search"},
+    ],
+    "messages": [
+        {"role": "user", "content": "hi"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "t", "signature": "s"},
+                {"type": "redacted_thinking", "data": "d"},
+                {"type": "text", "text": "a", "citations": [{"type": "char_location", "cited_text": "c"}]},
+                {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
+                {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "r"}]},
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}},
+                {"type": "document", "source": {"type": "url", "url": "https://u"}, "title": "t"},
+            ],
+        },
+        {"role": "system", "content": [{"type": "text", "text": "s"}]},
+    ],
+}
+
+junk = st.sampled_from(
+    [None, True, 0, -1, 10**400, 1.5, "", "x", "\ud800", [], {}, [[]], [{}], {"type": "text"}, {"type": 5}, ["x"]]
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of everything inside `value`."""
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for step, inner in steps for place in places(inner, (*path, step)))]
+
+
+PLACES = places(BODY)[1:]
+
+
+def mutated(path: tuple[Any, ...], change: Any, name: str | None) -> bytes:
+    """Return the body with the value at `path` changed, or with a field beside it."""
+    body = json.loads(json.dumps(BODY))
+    holder = body
+    for step in path[:-1]:
+        holder = holder[step]
+    if name is not None and isinstance(holder, dict):
+        holder[name] = change
+    else:
+        holder[path[-1]] = change
+    return json.dumps(body).encode()
+
+
+@given(path=st.sampled_from(PLACES), change=junk, name=st.none() | st.sampled_from(["type", "novelty", "a.b"]))
+def test_a_body_with_one_thing_wrong_is_read_or_refused(path: tuple[Any, ...], change: Any, name: str | None) -> None:
+    data = mutated(path, change, name)
+    try:
+        request = PROTOCOL.decode_request(data, Ledger())
+        PROTOCOL.encode_request(request, TARGET, Ledger())
+    except DragomanError as error:
+        assert error.failure.http_status == 400
+        assert error.failure.param or "body" in error.failure.message
+
+
+@given(data=st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    for read in (PROTOCOL.peek, lambda body: PROTOCOL.decode_request(body, Ledger())):
+        with pytest.raises(RequestError):
+            read(data)
+
+
+@given(data=st.data())
+def test_a_damaged_body_is_read_or_refused(data: st.DataObject) -> None:
+    body = bytearray(json.dumps(BODY).encode())
+    place = data.draw(st.integers(0, len(body) - 1))
+    body[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    try:
+        PROTOCOL.decode_request(bytes(body), Ledger())
+    except RequestError:
+        pass
+
+
+def field_of(body: dict[str, Any]) -> str | None:
+    with pytest.raises(RequestError) as caught:
+        PROTOCOL.decode_request(json.dumps(body).encode(), Ledger())
+    assert caught.value.failure.param is None or caught.value.failure.param in caught.value.failure.message
+    return caught.value.failure.param
+
+
+def with_block(block: Any) -> dict[str, Any]:
+    return {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "a"}, {"role": "user", "content": [block]}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"model": ""}, "model"),
+        ({"model": 5}, "model"),
+        ({"messages": {}}, "messages"),
+        ({"messages": ["hi"]}, "messages[0]"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({"max_tokens": 10**30}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": "9"}, "max_tokens"),
+        ({"max_tokens": None}, "max_tokens"),
+        ({"system": 5}, "system"),
+        ({"system": [{"type": "text"}]}, "system[0]"),
+        ({"stop_sequences": [5]}, "stop_sequences[0]"),
+        ({"thinking": {"type": "maybe"}}, "thinking.type"),
+        ({"tools": [{"name": "f", "input_schema": "x"}]}, "tools[0].input_schema"),
+        ({"tools": [5]}, "tools[0]"),
+        ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
+        ({"context_management": {"a": "\udfff"}}, "context_management.a"),
+    ],
+)
+def test_an_error_names_the_field(change: dict[str, Any], field: str) -> None:
+    assert field_of({"model": "m", "max_tokens": 1, "messages": []} | change) == field
+
+
+@pytest.mark.parametrize(
+    ("block", "field"),
+    [
+        ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": 5}}, "source.data"),
+        ({"type": "image", "source": {"type": "ftp"}}, "source.type"),
+        ({"type": "tool_use", "id": "t", "name": "f", "input": []}, "input"),
+        ({"type": "tool_use", "id": "t", "name": "f", "input": {"a": ["\ud800"]}}, "input.a[0]"),
+        ({"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": 1}]}, "content[0].text"),
+        ({"type": "text", "text": "\ud83d"}, "text"),
+        ({"type": "novel", "x": "\ud83d"}, "x"),
+        ({"type": 5}, "type"),
+    ],
+)
+def test_an_error_names_the_place_inside_a_block(block: dict[str, Any], field: str) -> None:
+    assert field_of(with_block(block)) == f"messages[1].content[0].{field}"
+
+
+def test_a_missing_field_is_named() -> None:
+    assert field_of({"max_tokens": 1, "messages": []}) == "model"
+    assert field_of({"model": "m", "max_tokens": 1}) == "messages"
+    assert field_of({"model": "m", "messages": []}) == "max_tokens"
+
+
+@pytest.mark.parametrize("path", ["messages", "system", "tools", "context_management"])
+def test_deep_nesting_is_refused(path: str) -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    body = b'{"model":"m","max_tokens":1,"messages":[],"%b":%b}' % (path.encode(), deep)
+    with pytest.raises(RequestError, match="nested"):
+        PROTOCOL.decode_request(body, Ledger())
+
+
+def test_escaped_backslashes_are_no_surrogates() -> None:
+    body = json.dumps(with_block({"type": "tool_use", "id": "t", "name": "f", "input": {"a": "\\ud800", "b": "\U0001f98a"}}))
+    PROTOCOL.decode_request(body.encode(), Ledger())
+
+
+def test_bytes_that_are_not_utf8_are_refused_also_where_they_are_only_carried() -> None:
+    with pytest.raises(RequestError, match="UTF-8"):
+        PROTOCOL.decode_request(b'{"model":"m","max_tokens":1,"messages":[],"safeguards":"\xff"}', Ledger())
