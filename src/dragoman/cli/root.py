@@ -1,0 +1,42 @@
+"""What the commands need of the composition root, which this room may not import."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dragoman.settings import Settings
+
+
+class PortTakenError(Exception):
+    """The address cannot be listened on."""
+
+
+class HttpServer(Protocol):
+    """A server that runs until a signal, or until it is told to exit."""
+
+    should_exit: bool
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, in a loop of its own."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, in the running loop."""
+
+
+class LogSetup(Protocol):
+    """Sends the logs to standard error."""
+
+    def __call__(self, *, as_json: bool, level: str) -> None:
+        """Do so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Handed over by `dragoman.main`; each field is the function of that name there."""
+
+    build: Callable[[Settings], Any]
+    listen: Callable[[str, int], socket.socket]
+    with_key: Callable[[Settings], tuple[Settings, str | None]]
+    make_server: Callable[[Any, Settings], HttpServer]
+    set_up_logs: LogSetup

@@ -1,0 +1,35 @@
+"""`dragoman serve`: listen, say how to connect, and run until told to stop."""
+
+import sys
+
+from dragoman import __version__
+from dragoman.cli.root import Root
+from dragoman.settings import Settings
+
+
+def serve(root: Root, settings: Settings) -> None:
+    """Serve until a signal ends it. Raises what the root raises for a port that is taken or settings that cannot be."""
+    settings, made_key = root.with_key(settings)
+    app = root.build(settings)
+    server = settings.server
+    root.set_up_logs(as_json=server.log_json, level=server.log_level)
+    listener = root.listen(server.host, server.port)
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if not server.log_json:
+        print(_greeting(url, made_key), file=sys.stderr, flush=True)
+    elif made_key:
+        print(f"key: {made_key}", file=sys.stderr, flush=True)
+    root.make_server(app, settings).run(sockets=[listener])
+
+
+def _greeting(url: str, made_key: str | None) -> str:
+    lines = [
+        f"dragoman {__version__} listens on {url}",
+        f"  Claude Code   ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=<key> claude --model <model>",
+        f"  OpenAI SDKs   OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=<key>",
+        f"  models        {url}/v1/models   health {url}/health",
+    ]
+    if made_key:
+        lines.insert(1, f"  key made for this run, because others can reach {url}: {made_key}")
+    return "\n".join(lines)

@@ -1,0 +1,67 @@
+"""`dragoman translate`: one body from one protocol into another, off line; what is lost goes to standard error."""
+
+import sys
+from pathlib import Path
+
+from dragoman.codec import Audience, Codec, Source, Target
+from dragoman.ir.failures import RequestError
+from dragoman.ir.losses import Ledger
+from dragoman.protocols import discover
+from dragoman.receiver import Receiver, require_content
+from dragoman.settings import did_you_mean
+from dragoman.transforms.history import repair
+from dragoman.transforms.tools import shorten
+
+_PROVIDER = "file"
+
+
+def translate(source: str, target: str, kind: str, file: Path, model: str | None) -> bytes:
+    """Return the body in `file` (`-`: standard input) in the other protocol; `kind` is request, reply or stream.
+
+    Losses are printed to standard error. Raises DragomanError for a body that is not what it should be.
+    """
+    data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    ledger = Ledger()
+    origin, destination = _codec(source), _codec(target)
+    match kind:
+        case "request":
+            result = _request(origin, destination, data, ledger, model)
+        case "reply":
+            result = _reply(origin, destination, data, model)
+        case _:
+            result = _stream(origin, destination, data, model)
+    for loss in ledger:
+        print(f"{loss.action}: {loss.path}: {loss.reason} [{loss.code}]", file=sys.stderr)
+    return result
+
+
+def _codec(name: str) -> Codec:
+    codecs = discover()
+    if name not in codecs:
+        raise RequestError(f"there is no protocol `{name}`", hint=did_you_mean(name, codecs))
+    return codecs[name]
+
+
+def _request(origin: Codec, destination: Codec, data: bytes, ledger: Ledger, model: str | None) -> bytes:
+    request = repair(origin.decode_request(data, ledger), ledger)
+    target = Target(_PROVIDER, model or request.model)
+    request, _ = shorten(request, target.dialect.tool_name_limit, ledger)
+    return destination.encode_request(request, target, ledger)
+
+
+def _reply(origin: Codec, destination: Codec, data: bytes, model: str | None) -> bytes:
+    reply = require_content(origin.decode_reply(data, Source(_PROVIDER, model or "")))
+    return destination.encode_reply(reply, _audience(model or reply.model))
+
+
+def _stream(origin: Codec, destination: Codec, data: bytes, model: str | None) -> bytes:
+    receiver = Receiver(origin, Source(_PROVIDER, model or ""))
+    events = receiver.feed(data) + receiver.flush()
+    name = model or next((getattr(event, "model", "") for event in events), "")
+    encoder = destination.stream_encoder(_audience(name))
+    return encoder.feed(events) + encoder.flush()
+
+
+def _audience(model: str) -> Audience:
+    """Return an audience whose ids do not change from run to run: a translation can be compared with the one before."""
+    return Audience(model, created=0, new_id=lambda prefix: f"{prefix}translated")

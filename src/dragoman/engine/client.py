@@ -1,0 +1,50 @@
+"""The client's side of an exchange, as the engine sees it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from dragoman.codec import Codec
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Response headers: lower-case name and value."""
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """A request as it came in.
+
+    `headers` have lower-case names; `prefix` is the provider that the path named (`go` in `/go/v1/messages`), `key` the client's
+    own key, `may_forward_key` whether it is one for upstreams (False when it is the gateway's own).
+    """
+
+    request_id: str
+    codec: Codec
+    headers: Mapping[str, str]
+    body: bytes
+    prefix: str | None = None
+    key: str | None = None
+    may_forward_key: bool = True
+
+
+class ClientConnection(Protocol):
+    """Where the answer goes."""
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the reply's head has been sent."""
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head of a reply whose length is not known."""
+
+    async def write(self, data: bytes) -> None:
+        """Send more of the body; waits while the client reads slower than we write."""
+
+    async def finish(self, data: bytes = b"") -> None:
+        """Send the last of the body."""
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole reply."""
+
+    async def gone(self) -> None:
+        """Return when the client has left."""

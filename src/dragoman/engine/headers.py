@@ -1,0 +1,77 @@
+"""Which headers travel: from the client to the upstream, and back."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+_HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""https://www.rfc-editor.org/rfc/rfc9110#field.connection"""
+
+_NOT_UP: Final = _HOP_BY_HOP | {
+    "accept-encoding",  # the raw lane edits bytes, so they have to come as they are
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "origin",
+    "referer",
+    "via",
+    "x-api-key",
+    "x-goog-api-key",
+    "x-real-ip",
+    "x-request-id",
+    "x-upstream-format",
+    "x-upstream-url",
+}
+_NOT_UP_PREFIXES: Final = ("x-forwarded-", "x-dragoman-", "sec-", "cf-")
+_NOT_DOWN: Final = _HOP_BY_HOP | {
+    "content-encoding",
+    "content-length",
+    "set-cookie",
+    "server",
+    "x-request-id",
+    "alt-svc",
+}
+_NOT_DOWN_PREFIXES: Final = ("access-control-", "x-dragoman-")
+
+
+def upward(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the client's headers that an upstream of the same protocol gets: all but the connection's and the keys."""
+    return [
+        (name, value)
+        for name, value in headers.items()
+        if name not in _NOT_UP and not name.startswith(_NOT_UP_PREFIXES)
+    ]
+
+
+def downward(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return the upstream's headers that a client of the same protocol gets; the upstream's request id under a name of its own."""
+    rows = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in headers.items()
+        if name not in _NOT_DOWN and not name.startswith(_NOT_DOWN_PREFIXES)
+    ]
+    if "x-request-id" in headers:
+        rows.append((b"x-upstream-request-id", headers["x-request-id"].encode("latin-1")))
+    return rows
+
+
+def chosen(headers: Mapping[str, str], prefixes: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the headers whose names begin with one of `prefixes`."""
+    wanted = tuple(prefixes)
+    return [(name, value) for name, value in headers.items() if wanted and name.startswith(wanted)]

@@ -1,0 +1,231 @@
+"""How a request goes up: as it is (the raw lane) or translated. No I/O: a lane makes the call, and the way its reply takes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from dragoman.codec import Audience, Codec, Peek, Source, Target
+from dragoman.engine.client import Arrival
+from dragoman.engine.headers import chosen, upward
+from dragoman.engine.ports import Call
+from dragoman.engine.stages import RawStage, TranslatedStage
+from dragoman.ir.collecting import expand
+from dragoman.ir.failures import DragomanError, UnsupportedError
+from dragoman.ir.losses import Ledger
+from dragoman.ir.reply import Reply, Usage
+from dragoman.ir.request import Request, Role, Text
+from dragoman.ir.seals import MARK_BYTES
+from dragoman.receiver import EventReceiver, Receiver, require_content
+from dragoman.routing.identity import Identity, fallback_session
+from dragoman.routing.plan import Attempt
+from dragoman.transforms.caching import system_text, with_breakpoints, with_cache_key
+from dragoman.transforms.counting import estimate_tokens
+from dragoman.transforms.history import repair
+from dragoman.transforms.tools import Renames, RestoreNames, restore_reply, shorten
+from dragoman.transforms.vision import first_unseen, may_hold_media
+
+USER_AGENT: Final = "dragoman"
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a lane is given: the request as it came, whom to ask, with which key, on whose behalf."""
+
+    arrival: Arrival
+    peek: Peek
+    attempt: Attempt
+    upstream: Codec
+    identity: Identity
+    key: str | None
+    now: float
+    new_id: Callable[[str], str]
+    ledger: Ledger
+
+    @property
+    def client(self) -> Codec:
+        """The client's protocol."""
+        return self.arrival.codec
+
+    def call(self, path: str, headers: Sequence[tuple[str, str]], body: bytes, session: str | None) -> Call:
+        """Return the call to `path` of the upstream, signed in, with the session it should stick to."""
+        attempt = self.attempt
+        rows = [*headers, *attempt.headers]
+        if self.key:
+            rows += self.upstream.sign_in(self.key)
+        if attempt.session_header and session:
+            rows = [row for row in rows if row[0] != attempt.session_header]
+            rows.append((attempt.session_header, session))
+        return Call("POST", attempt.base_url + path, tuple(rows), body)
+
+
+class RawLane:
+    """Same protocol on both sides: the body goes up with another model name in it and nothing else changed."""
+
+    name: Final = "raw"
+
+    def __init__(self, errand: Errand) -> None:
+        self._errand = errand
+        self.upstream = errand.upstream
+
+    def call(self, path: str | None = None) -> Call:
+        """Return the call to make, to `path` when it is not the one for replies."""
+        errand = self._errand
+        codec, attempt, body = errand.upstream, errand.attempt, errand.arrival.body
+        if attempt.may_be_blind and may_hold_media(body):
+            refuse_unseen(codec.decode_request(body, Ledger()), attempt)
+        if MARK_BYTES in body:
+            body = codec.unseal(body, target_of(attempt), errand.ledger)
+        body = codec.splice_model(body, attempt.model)
+        path = path or codec.path(attempt.model, errand.peek.stream)
+        session = errand.identity.session
+        if attempt.session_header and session is None:
+            session = conversation(codec.decode_request(body, Ledger()))
+        return errand.call(path, upward(errand.arrival.headers), body, session)
+
+    def stage(self) -> RawStage:
+        """Return the stage for a streamed reply."""
+        return RawStage(self._errand.client, self._errand.peek.model, self._errand.arrival.request_id)
+
+    def whole(self, body: bytes) -> tuple[bytes, Usage]:
+        """Return a whole reply as the client gets it, and its usage."""
+        codec = self._errand.client
+        if not body.lstrip().startswith((b"{", b"[")):
+            raise DragomanError(codec.decode_failure(502, {}, body))
+        return codec.echo_whole(body, self._errand.peek.model), codec.read_usage(body, body)
+
+
+class TranslatedLane:
+    """Another protocol on each side: the request is decoded, made fit for the target and encoded anew."""
+
+    name: Final = "translated"
+
+    def __init__(self, errand: Errand) -> None:
+        self._errand = errand
+        self.upstream = errand.upstream
+        self._request = _decoded(errand)
+        self._fit, self._renames = _fit(self._request, errand)
+
+    @property
+    def request(self) -> Request:
+        """The request as it goes up, in the IR."""
+        return self._fit
+
+    def call(self) -> Call:
+        """Return the call to make."""
+        errand = self._errand
+        upstream, attempt = errand.upstream, errand.attempt
+        body = upstream.encode_request(self._fit, target_of(attempt), errand.ledger)
+        if attempt.losses == "strict":
+            refuse_losses(errand.ledger)
+        session = errand.identity.session or conversation(self._request)
+        headers = [
+            ("content-type", "application/json"),
+            ("accept", "text/event-stream" if self._fit.stream else "application/json"),
+            ("user-agent", USER_AGENT),
+            *upstream.headers(attempt.dialect),
+            *chosen(errand.arrival.headers, attempt.forward_headers),
+        ]
+        return errand.call(upstream.path(attempt.model, self._fit.stream), headers, body, session)
+
+    def receiver(self) -> Receiver:
+        """Return what reads the upstream's stream."""
+        return Receiver(self._errand.upstream, self._source)
+
+    def stage(self, receiver: EventReceiver) -> TranslatedStage:
+        """Return the stage for a streamed reply."""
+        transforms = (RestoreNames(self._renames),) if self._renames else ()
+        return TranslatedStage(receiver, transforms, self._errand.client.stream_encoder(self.audience()))
+
+    def decode(self, body: bytes) -> Reply:
+        """Return a whole reply of the upstream."""
+        return self.restored(require_content(self._errand.upstream.decode_reply(body, self._source)))
+
+    def restored(self, reply: Reply) -> Reply:
+        """Return `reply` with the client's own tool names."""
+        return restore_reply(reply, self._renames) if self._renames else reply
+
+    def encode(self, reply: Reply) -> bytes:
+        """Return a whole reply for the client."""
+        return self._errand.client.encode_reply(reply, self.audience())
+
+    def encode_stream(self, reply: Reply) -> bytes:
+        """Return a whole reply as the stream that the client asked for."""
+        encoder = self._errand.client.stream_encoder(self.audience())
+        return encoder.feed(list(expand(reply))) + encoder.flush()
+
+    def audience(self) -> Audience:
+        """Return whom the reply is for."""
+        errand = self._errand
+        return Audience(
+            model=errand.peek.model,
+            created=int(errand.now),
+            new_id=errand.new_id,
+            wants_usage=self._request.wants_usage,
+            input_tokens=estimate_tokens(self._request) if errand.client.names_input_early else 0,
+        )
+
+    @property
+    def _source(self) -> Source:
+        return Source(self._errand.attempt.provider, self._errand.attempt.model)
+
+
+def target_of(attempt: Attempt) -> Target:
+    """Return whom a request of `attempt` is encoded for."""
+    return Target(attempt.provider, attempt.model, attempt.dialect, attempt.capabilities.max_output)
+
+
+def conversation(request: Request) -> str:
+    """Return a stable name for the conversation that `request` belongs to: a hash of its beginning."""
+    first = next((message for message in request.messages if message.role is Role.USER), None)
+    words = "".join(block.text for block in first.blocks if isinstance(block, Text)) if first else ""
+    return fallback_session(system_text(request), words)
+
+
+def refuse_losses(ledger: Ledger) -> None:
+    """Raise UnsupportedError for the first loss that changes the meaning: the policy `strict`."""
+    for loss in ledger:
+        if loss.changes_meaning:
+            raise UnsupportedError(
+                f"`{loss.path}`: {loss.reason}",
+                param=loss.path,
+                hint='the loss policy is `strict`; with `losses = "warn"` the request would be sent without this',
+            )
+
+
+class UnseenError(UnsupportedError):
+    """The request shows something to a model that cannot see it; another model may."""
+
+
+def refuse_unseen(request: Request, attempt: Attempt) -> None:
+    """Raise UnseenError when `request` shows something that the model cannot see."""
+    path = first_unseen(request, attempt.capabilities.vision, attempt.capabilities.documents)
+    if path is not None:
+        raise UnseenError(
+            f"`{path}`: the model `{attempt.model}` of `{attempt.provider}` cannot see this",
+            param=path,
+            hint='choose a model with vision, or configure one: [routes.vision] to = "provider/model"',
+        )
+
+
+def _decoded(errand: Errand) -> Request:
+    arrival, ledger = errand.arrival, errand.ledger
+    request = arrival.codec.decode_request(arrival.body, ledger)
+    for header in arrival.codec.own_headers:
+        if header in arrival.headers:
+            ledger.dropped(
+                "own_header", f"headers.{header}", "the header switches on features of the client's protocol"
+            )
+    return msgspec.structs.replace(request, model=errand.attempt.model)
+
+
+def _fit(request: Request, errand: Errand) -> tuple[Request, Renames]:
+    """Return the request as the target takes it, and how to undo the renaming of its tools."""
+    attempt, ledger = errand.attempt, errand.ledger
+    refuse_unseen(request, attempt)
+    request = repair(request, ledger)
+    request, renames = shorten(request, attempt.dialect.tool_name_limit, ledger)
+    if errand.upstream.caches_by_breakpoint:
+        return with_breakpoints(request, ledger), renames
+    return with_cache_key(request, errand.identity.session), renames

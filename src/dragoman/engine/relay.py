@@ -1,0 +1,174 @@
+"""Carries a streamed reply to the client: back-pressure, heartbeat, an honest end.
+
+One task does it all: it reads, translates, writes, and waits for the slower side. A timer only wakes it.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any, Final, Protocol, TypeVar
+
+from dragoman.engine.client import ClientConnection, Headers
+from dragoman.engine.errors import UpstreamCutError
+from dragoman.engine.ports import Incoming, UpstreamReply
+from dragoman.ir.failures import DragomanError, Failure
+
+Batch = TypeVar("Batch", contravariant=True)
+_DRAIN_SECONDS: Final = 1.0
+_DRAIN_BYTES: Final = 256 * 1024
+
+
+class Stage(Protocol[Batch]):
+    """Between what an upstream sends and the bytes that the client gets."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the reply has ended; what may follow is of no interest."""
+
+    @property
+    def is_between_events(self) -> bool:
+        """Whether a heartbeat may be put in now."""
+
+    def feed(self, chunk: Batch) -> bytes:
+        """Take what came, return what goes out."""
+
+    def flush(self) -> bytes:
+        """The upstream has ended: return the last bytes, the error event if it ended too early."""
+
+    def fail(self, failure: Failure) -> bytes:
+        """The upstream has failed: return the error event."""
+
+
+class Heartbeat:
+    """Wakes a pending read when nothing has been written for `seconds`. Costs one timer a stream, nothing an event."""
+
+    __slots__ = ("_loop", "_reply", "_seconds", "_timer", "last_write")
+
+    def __init__(self, reply: Incoming[Any], seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._reply = reply
+        self._seconds = seconds
+        self.last_write = self._loop.time()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the silence has lasted long enough."""
+        return self._loop.time() - self.last_write >= self._seconds * 0.99
+
+    def beat(self) -> None:
+        """Something was written just now."""
+        self.last_write = self._loop.time()
+
+    def stop(self) -> None:
+        """Let go of the timer."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        silent = self._loop.time() - self.last_write
+        if silent >= self._seconds * 0.99:
+            self._reply.nudge()
+            silent = 0
+        self._timer = self._loop.call_later(self._seconds - silent, self._look)
+
+
+class EarlyBeats:
+    """Begins the client's reply when the upstream keeps even its head back for too long, and beats until `stop`.
+
+    From then on the client is alive and well, and a failure can only be an event of its stream.
+    """
+
+    __slots__ = ("_beat", "_client", "_head", "_seconds", "_task", "_timer")
+
+    def __init__(self, client: ClientConnection, head: Headers, beat: bytes, seconds: float) -> None:
+        self._client = client
+        self._head = head
+        self._beat = beat
+        self._seconds = seconds
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._begin)
+
+    async def stop(self) -> None:
+        """Beat no more; what was being written has been written when this returns."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def _begin(self) -> None:
+        self._task = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> None:
+        if not self._client.has_started:
+            await self._client.start(200, self._head)
+        while True:
+            await self._client.write(self._beat)
+            await asyncio.sleep(self._seconds)
+
+
+async def relay(
+    reply: Incoming[Any],
+    stage: Stage[Any],
+    client: ClientConnection,
+    heartbeat: Heartbeat,
+    beat: bytes,
+    first: bytes = b"",
+) -> None:
+    """Carry `reply` through `stage` to `client`, whose head has been sent; `first` goes out before anything is read.
+
+    Ends the client's reply in every case. A failure on the way becomes the stage's error event.
+    """
+    last = b""
+    try:
+        if first:
+            await client.write(first)
+            heartbeat.beat()
+        is_done = stage.is_done
+        while not is_done:
+            chunk = await reply.read()
+            if chunk is None:
+                last, is_done = stage.flush(), True
+                continue
+            if chunk:
+                out, is_done = stage.feed(chunk), stage.is_done
+            else:
+                out = beat if heartbeat.is_due and stage.is_between_events else b""
+            if is_done:
+                last = out
+            elif out:
+                await client.write(out)
+                heartbeat.beat()
+    except DragomanError as error:
+        last = stage.fail(error.failure)
+    await client.finish(last)
+
+
+async def drain(reply: Incoming[Any]) -> None:
+    """Read what an upstream still sends after the reply's end (a cost report, the last chunk), so that its connection lives on.
+
+    Not for long, and not much: whoever goes on talking is cut off.
+    """
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(_DRAIN_SECONDS, reply.nudge)
+    seen = 0
+    try:
+        while chunk := await reply.read():
+            seen += len(chunk)
+            if seen > _DRAIN_BYTES:
+                return
+    except DragomanError:
+        return
+    finally:
+        timer.cancel()
+
+
+async def read_whole(reply: UpstreamReply, limit: int) -> bytes:
+    """Return the whole body. Raises DragomanError when it is cut or larger than `limit` bytes."""
+    chunks: list[bytes] = []
+    size = 0
+    while (chunk := await reply.read()) is not None:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise UpstreamCutError(f"the upstream's reply is larger than {limit} bytes")
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -1,0 +1,162 @@
+"""The composition root: the only room that knows all others. It joins settings, protocols, engine and edges."""
+
+import secrets
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dragoman.cli.root import PortTakenError, Root
+from dragoman.codec import Codec
+from dragoman.engine.client import Arrival
+from dragoman.engine.exchange import Limits, Parts
+from dragoman.engine.ports import Timeouts
+from dragoman.protocols import discover
+from dragoman.routing.names import find_model, list_models
+from dragoman.routing.plan import Plan, plan_request
+from dragoman.routing.registry import SCRIPTED, Registry
+from dragoman.server.app import App, Gateway
+from dragoman.server.auth import OriginCheck, is_loopback
+from dragoman.server.clocks import RandomIds, SystemClock
+from dragoman.server.health import health
+from dragoman.server.logs import set_up
+from dragoman.server.pages import about, json_page, openapi, text_page
+from dragoman.server.router import Router
+from dragoman.settings import Secret, Settings
+from dragoman.upstreams.http import HttpUpstream
+from dragoman.upstreams.scripted import ScriptedModel
+
+if TYPE_CHECKING:
+    import uvicorn
+
+DEFAULT_DIALECT = "openai-chat"
+"""Whose errors a client gets that cannot be recognised: the one that most tools speak."""
+
+
+def build(settings: Settings) -> App:
+    """Return the application. Raises SettingsError for what only the registry can tell is wrong."""
+    codecs = discover()
+    registry = Registry(settings)
+    server = settings.server
+    upstream = HttpUpstream()
+    parts = Parts(
+        plan=_planner(registry, tuple(codecs)),
+        codecs=codecs,
+        upstream=upstream,
+        models={SCRIPTED: ScriptedModel()},
+        clock=SystemClock(),
+        ids=RandomIds(),
+        limits=Limits(
+            Timeouts(server.connect_timeout_s, server.first_byte_timeout_s, server.idle_timeout_s),
+            server.heartbeat_s,
+            server.retries,
+        ),
+    )
+    router = Router(codecs.values(), registry.prefixes)
+    app = App(
+        Gateway(
+            parts=parts,
+            router=router,
+            origins=OriginCheck(server.host, server.allowed_hosts, server.cors_origins),
+            keys=tuple(key.reveal() for key in server.keys),
+            body_limit=server.max_body_mib * 1024 * 1024,
+            models=_lister(registry, tuple(codecs)),
+            default_codec=codecs[DEFAULT_DIALECT],
+            ids=RandomIds(),
+        )
+    )
+    app.pages.update(
+        {
+            "/": json_page(about),
+            "/health": json_page(lambda: health(app, registry, upstream)),
+            "/ping": text_page("pong"),
+            "/api/hello": text_page("hello"),
+            "/openapi.json": json_page(lambda: openapi(router.paths, bool(server.keys))),
+        }
+    )
+    return app
+
+
+def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arrival], Plan]:
+    def plan(model: str, arrival: Arrival) -> Plan:
+        return plan_request(registry, model, arrival.codec.name, spoken, prefix=arrival.prefix, headers=arrival.headers)
+
+    return plan
+
+
+def _lister(registry: Registry, spoken: tuple[str, ...]) -> Callable[[Codec, str | None, str | None], bytes]:
+    def models(codec: Codec, prefix: str | None, model: str | None) -> bytes:
+        if model is not None:
+            return codec.encode_model(find_model(registry, model, prefix))
+        cards = list_models(registry, prefix, claude_shaped=codec.lists_claude_shaped, spoken=(*spoken, SCRIPTED))
+        return codec.encode_models(cards)
+
+    return models
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there. Raises PortTakenError with one clear line."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(f"{host}:{port}: {error.strerror or error}") from None
+    listener.listen(2048)
+    return listener
+
+
+def with_key(settings: Settings) -> tuple[Settings, str | None]:
+    """Return settings that are safe to serve, and the key that had to be made for that.
+
+    Off loopback nobody is let in without one.
+    """
+    server = settings.server
+    if server.keys or is_loopback(server.host):
+        return settings, None
+    import msgspec
+
+    key = f"dgm-{secrets.token_urlsafe(24)}"
+    server = msgspec.structs.replace(server, keys=(Secret(key),))
+    return msgspec.structs.replace(settings, server=server), key
+
+
+def make_server(app: App, settings: Settings) -> "uvicorn.Server":
+    """Return the HTTP server for `app`, to be run with the sockets of `listen`."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Tells the application when it is to take no more requests."""
+
+        def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - as in the base class
+            app.is_draining = True
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=90,
+        timeout_graceful_shutdown=max(1, round(settings.server.drain_s)),
+        backlog=2048,
+    )
+    return Server(config)
+
+
+def main() -> None:
+    """Run the command line."""
+    from dragoman.cli.main import run
+
+    run(Root(build, listen, with_key, make_server, set_up))
+
+
+if __name__ == "__main__":
+    main()

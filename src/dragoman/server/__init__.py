@@ -1,0 +1,1 @@
+"""The HTTP edge: a bare ASGI application."""

@@ -1,0 +1,189 @@
+"""The ASGI application: which endpoint, who asks, and over to the engine. Bare ASGI: the path of a request is short."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from dragoman.codec import Codec, Operation
+from dragoman.engine.client import Arrival, Headers
+from dragoman.engine.counting import count_tokens
+from dragoman.engine.exchange import Exchange, Parts, failure_headers
+from dragoman.engine.ports import Ids
+from dragoman.ir.failures import DragomanError, Failure, FailureKind
+from dragoman.server.auth import OriginCheck, check_key, client_key
+from dragoman.server.connection import AsgiConnection, ClientLeftError, Receive, Scope, Send, too_large
+from dragoman.server.pages import Page
+from dragoman.server.router import Match, Router
+
+_CORS_METHODS: Final = b"GET, HEAD, POST, OPTIONS"
+_CORS_AGE: Final = b"86400"
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """What the application is made of."""
+
+    parts: Parts
+    router: Router
+    origins: OriginCheck
+    keys: tuple[str, ...]
+    body_limit: int
+    models: Callable[[Codec, str | None, str | None], bytes]
+    """(dialect, prefix, one model's id) -> the list, or that model's entry. Raises DragomanError."""
+    default_codec: Codec
+    """Whose dialect is spoken to a client that cannot be recognised."""
+    ids: Ids
+
+
+class App:
+    """ASGI 3. One instance answers everything."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.pages: dict[str, Page] = {}
+        """What is served by GET and HEAD beside the protocols: `/health`, ..."""
+        self.running = 0
+        self.answered = 0
+        self.is_draining = False
+        self.started = time.time()
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether clients have to present one of the gateway's keys."""
+        return bool(self._gateway.keys)
+
+    @property
+    def protocols(self) -> Sequence[str]:
+        """The names of the protocols that are spoken."""
+        return tuple(self._gateway.parts.codecs)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        self.running += 1
+        try:
+            await self._serve(scope, receive, send)
+        except ClientLeftError:
+            pass
+        finally:
+            self.running -= 1
+            self.answered += 1
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request_id = self._gateway.ids.new("req_")
+        connection = AsgiConnection(receive, send, self._reply_headers(request_id, headers))
+        method, path = scope["method"], scope["path"]
+        try:
+            self._gateway.origins.check(headers)
+            match = self._gateway.router.find(method, path)
+            if match is None:
+                await self._serve_page(connection, method, path, headers, request_id)
+            else:
+                await self._serve_protocol(connection, match, headers, request_id)
+        except DragomanError as error:
+            codec = self._dialect(path, headers)
+            await answer_failure(connection, codec, error.failure, request_id)
+
+    async def aclose(self) -> None:
+        """Let go of the connections to upstreams."""
+        await self._gateway.parts.upstream.aclose()
+
+    # --- the protocols ------------------------------------------------------------------------------------------------
+
+    async def _serve_protocol(
+        self, connection: AsgiConnection, match: Match, headers: Mapping[str, str], request_id: str
+    ) -> None:
+        gateway = self._gateway
+        codec = match.codecs[0] if len(match.codecs) == 1 else choose(match.codecs, headers)
+        key = client_key(headers)
+        check_key(key, gateway.keys)
+        if match.operation in (Operation.MODELS, Operation.MODEL):
+            body = gateway.models(codec, match.prefix, match.model)
+            await connection.answer(200, [(b"content-type", b"application/json")], body)
+            return
+        if self.is_draining:
+            raise DragomanError(Failure(FailureKind.SHUTTING_DOWN, "the gateway is shutting down", retry_after="1"))
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > gateway.body_limit:
+            raise too_large(gateway.body_limit)
+        body = await connection.read_body(gateway.body_limit)
+        arrival = Arrival(request_id, codec, headers, body, match.prefix, key, not gateway.keys)
+        if match.operation is Operation.COUNT:
+            await count_tokens(gateway.parts, arrival, connection)
+        else:
+            await Exchange(gateway.parts, arrival, connection).run()
+
+    # --- everything else ----------------------------------------------------------------------------------------------
+
+    async def _serve_page(
+        self, connection: AsgiConnection, method: str, path: str, headers: Mapping[str, str], request_id: str
+    ) -> None:
+        if method == "OPTIONS":
+            await connection.answer(204, self._preflight(headers), b"")
+            return
+        page = self.pages.get(path) or self.pages.get(self._gateway.router.without_prefix(path))
+        if page is not None and method in ("GET", "HEAD"):
+            content_type, body = page(headers)
+            await connection.answer(200, [(b"content-type", content_type)], body)
+            return
+        allowed = ["GET", "HEAD"] if page is not None else self._gateway.router.methods(path)
+        codec = self._dialect(path, headers)
+        if allowed:
+            failure = Failure(
+                FailureKind.METHOD_NOT_ALLOWED,
+                f"`{path}` takes {' or '.join(allowed)}, not {method}",
+                headers=(("allow", ", ".join(allowed)),),
+            )
+        else:
+            failure = Failure(FailureKind.NOT_FOUND, f"there is nothing at `{path}`", hint=self._paths_hint())
+        await answer_failure(connection, codec, failure, request_id)
+
+    def _paths_hint(self) -> str:
+        return f"the gateway serves {', '.join(sorted(self._gateway.router.paths))}"
+
+    def _dialect(self, path: str, headers: Mapping[str, str]) -> Codec:
+        """Return the protocol in which to tell a client about an error: its endpoint's, or what it looks like."""
+        codecs = tuple(self._gateway.parts.codecs.values())
+        by_path = [codec for codec in codecs if any(path.endswith(endpoint.path) for endpoint in codec.endpoints)]
+        if len(by_path) == 1:
+            return by_path[0]
+        by_header = [codec for codec in by_path or codecs if any(mark in headers for mark in codec.marks)]
+        return by_header[0] if by_header else self._gateway.default_codec
+
+    # --- CORS ---------------------------------------------------------------------------------------------------------
+
+    def _reply_headers(self, request_id: str, headers: Mapping[str, str]) -> Headers:
+        rows = [(b"x-request-id", request_id.encode())]
+        origin = headers.get("origin")
+        if origin is not None and self._gateway.origins.allows(origin):
+            rows += [
+                (b"access-control-allow-origin", origin.encode("latin-1")),
+                (b"access-control-expose-headers", b"*"),
+                (b"vary", b"origin"),
+            ]
+        return rows
+
+    def _preflight(self, headers: Mapping[str, str]) -> Headers:
+        wanted = headers.get("access-control-request-headers", "*")
+        return [
+            (b"access-control-allow-methods", _CORS_METHODS),
+            (b"access-control-allow-headers", wanted.encode("latin-1")),
+            (b"access-control-allow-private-network", b"true"),
+            (b"access-control-max-age", _CORS_AGE),
+        ]
+
+
+def choose(codecs: Sequence[Codec], headers: Mapping[str, str]) -> Codec:
+    """Return the protocol among those that share a path whose client this is: the one it shows a mark of, else the one without."""
+    marked = [codec for codec in codecs if any(mark in headers for mark in codec.marks)]
+    plain = [codec for codec in codecs if not codec.marks]
+    return (marked or plain or list(codecs))[0]
+
+
+async def answer_failure(connection: AsgiConnection, codec: Codec, failure: Failure, request_id: str) -> None:
+    """Answer with an error in the dialect of `codec`."""
+    body = codec.encode_failure(failure, request_id)
+    await connection.answer(codec.failure_status(failure), failure_headers(failure), body)

@@ -1,0 +1,91 @@
+"""One HTTP exchange on an ASGI server.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from dragoman.engine.client import Headers
+from dragoman.ir.failures import DragomanError, Failure, FailureKind
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class ClientLeftError(Exception):
+    """The client left before it had sent its whole request."""
+
+
+class AsgiConnection:
+    """Reads the request and sends the reply; implements the engine's ClientConnection."""
+
+    __slots__ = ("_extra", "_receive", "_send", "has_started", "status")
+
+    def __init__(self, receive: Receive, send: Send, extra: Headers) -> None:
+        self._receive = receive
+        self._send = send
+        self._extra = tuple(extra)
+        self.has_started = False
+        self.status = 0
+
+    async def read_body(self, limit: int) -> bytes:
+        """Return the whole body. Raises DragomanError (413) beyond `limit` bytes, ClientLeftError when the client leaves."""
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            _check_size(len(body), limit)
+            return body
+        chunks = [body]
+        size = len(body)
+        while message["type"] == "http.request" and message.get("more_body", False):
+            _check_size(size, limit)
+            message = await self._receive()
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        _check_size(size, limit)
+        return b"".join(chunks)
+
+    async def gone(self) -> None:
+        """Return when the client has left. To be called when the body has been read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head of a reply whose length is not known."""
+        self.has_started = True
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra]})
+
+    async def write(self, data: bytes) -> None:
+        """Send more of the body."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self, data: bytes = b"") -> None:
+        """Send the last of the body."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole reply."""
+        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        await self.finish(body)
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise too_large(limit)
+
+
+def too_large(limit: int) -> DragomanError:
+    """Return the error for a body of more than `limit` bytes."""
+    return DragomanError(
+        Failure(
+            FailureKind.TOO_LARGE,
+            f"the request's body is larger than {limit} bytes",
+            hint="the limit is `server.max_body_mib` in the configuration",
+        )
+    )

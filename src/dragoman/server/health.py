@@ -1,0 +1,37 @@
+"""How the gateway is: what it runs, whom it can reach with which key, how much it is doing."""
+
+import time
+from typing import Any
+
+from dragoman import __version__
+from dragoman.routing.registry import ProviderSpec, Registry
+from dragoman.server.app import App
+from dragoman.upstreams.http import HttpUpstream
+
+
+def health(app: App, registry: Registry, upstream: HttpUpstream) -> dict[str, Any]:
+    """Return the content of `/health`. Keys are never in it, only whether there are any."""
+    return {
+        "status": "draining" if app.is_draining else "ok",
+        "version": __version__,
+        "uptime_s": round(time.time() - app.started, 1),
+        "requests": {"running": app.running, "answered": app.answered},
+        "needs_key": app.needs_key,
+        "protocols": list(app.protocols),
+        "providers": {spec.name: _provider(spec) for spec in registry.providers.values()},
+        "connections": {
+            origin: {"open": count.open, "idle": count.idle} for origin, count in upstream.counts().items()
+        },
+    }
+
+
+def _provider(spec: ProviderSpec) -> dict[str, Any]:
+    models = [*spec.models.values(), *([spec.pattern] if spec.pattern else [])]
+    return {
+        "title": spec.title,
+        "protocols": sorted({model.protocol for model in models}),
+        "models": len(spec.models),
+        "takes_any_model": spec.pattern is not None,
+        "key": "configured" if spec.api_key else "the client's own",
+        "losses": spec.losses,
+    }

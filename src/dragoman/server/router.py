@@ -1,0 +1,97 @@
+"""Which endpoint a path is: read from the protocols, under no prefix or under a provider's."""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+from urllib.parse import unquote
+
+import msgspec
+
+from dragoman.codec import Codec, Operation
+
+_REMEMBERED: Final = 1024
+
+
+class Match(msgspec.Struct, frozen=True):
+    """An endpoint: what is asked, in which protocols it may be answered, below which prefix, about which model."""
+
+    operation: Operation
+    codecs: tuple[Codec, ...]
+    prefix: str | None = None
+    model: str | None = None
+
+
+class Router:
+    """Finds the endpoint for a method and a path."""
+
+    def __init__(self, codecs: Iterable[Codec], prefixes: Collection[str]) -> None:
+        self._prefixes = frozenset(prefixes)
+        self._exact: dict[str, dict[str, Match]] = {}
+        self._with_model: list[tuple[str, str, str, Match]] = []
+        self._known: dict[tuple[str, str], Match | None] = {}
+        for codec in codecs:
+            for endpoint in codec.endpoints:
+                self._add(codec, endpoint.method, endpoint.path, endpoint.operation)
+
+    @property
+    def paths(self) -> dict[str, dict[str, Match]]:
+        """Every path without a prefix, with its methods; `{model}` stands in for a model's id."""
+        paths = {path: dict(methods) for path, methods in self._exact.items()}
+        for method, before, after, match in self._with_model:
+            paths.setdefault(f"{before}{{model}}{after}", {})[method] = match
+        return paths
+
+    def find(self, method: str, path: str) -> Match | None:
+        """Return the endpoint; None for an unknown path or a method that it does not take."""
+        key = (method, path)
+        if key in self._known:
+            return self._known[key]
+        match = self._look_up(method, path)
+        if match is not None and match.model is None and len(self._known) < _REMEMBERED:
+            self._known[key] = match
+        return match
+
+    def methods(self, path: str) -> list[str]:
+        """Return the methods that `path` takes, for the `allow` header."""
+        return [method for method in ("GET", "POST") if self.find(method, path)]
+
+    def without_prefix(self, path: str) -> str:
+        """Return `path` without the provider's name in front, if one is there."""
+        prefix, slash, rest = path.removeprefix("/").partition("/")
+        return f"/{rest}" if slash and unquote(prefix) in self._prefixes else path
+
+    def _add(self, codec: Codec, method: str, path: str, operation: Operation) -> None:
+        if "{model}" not in path:
+            methods = self._exact.setdefault(path, {})
+            methods[method] = _joined(methods.get(method), operation, codec)
+            return
+        before, after = path.split("{model}")
+        for index, (known_method, known_before, known_after, match) in enumerate(self._with_model):
+            if (known_method, known_before, known_after) == (method, before, after):
+                self._with_model[index] = (method, before, after, _joined(match, operation, codec))
+                return
+        self._with_model.append((method, before, after, Match(operation, (codec,))))
+
+    def _look_up(self, method: str, path: str) -> Match | None:
+        match = self._look_up_bare(method, path)
+        if match is not None:
+            return match
+        bare = self.without_prefix(path)
+        match = self._look_up_bare(method, bare) if bare != path else None
+        prefix = unquote(path[1 : len(path) - len(bare)])
+        return msgspec.structs.replace(match, prefix=prefix) if match else None
+
+    def _look_up_bare(self, method: str, path: str) -> Match | None:
+        match = self._exact.get(path, {}).get(method)
+        if match is not None:
+            return match
+        for known_method, before, after, found in self._with_model:
+            if known_method != method or not path.startswith(before) or not path.endswith(after):
+                continue
+            model = path[len(before) : len(path) - len(after)]
+            if model:
+                return msgspec.structs.replace(found, model=unquote(model))
+        return None
+
+
+def _joined(match: Match | None, operation: Operation, codec: Codec) -> Match:
+    return Match(operation, (*match.codecs, codec) if match else (codec,))

@@ -1,0 +1,60 @@
+"""A real gateway on a real socket, in a thread of this process: black-box tests talk to it over HTTP."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from dragoman.main import build, listen, make_server
+from dragoman.server.app import App
+from dragoman.settings import Provider, Secret, Server, Settings
+
+
+def provider(
+    protocol: str, base_url: str, api_key: str | None = "sk-upstream-0123456789", **fields: object
+) -> Provider:
+    """Return the settings of an upstream; `fields` as the configuration file writes them."""
+    made = msgspec.convert({"protocol": protocol, "base_url": base_url, **fields}, Provider)
+    return msgspec.structs.replace(made, api_key=Secret(api_key)) if api_key else made
+
+
+class RunningGateway:
+    """A gateway that runs while inside: `with RunningGateway(providers={...}) as gateway: gateway.url`."""
+
+    def __init__(
+        self, providers: Mapping[str, Provider] = {}, server: Server | None = None, **settings: object
+    ) -> None:
+        self.settings = Settings(server=server or Server(port=0), providers=providers, **settings)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._started = threading.Event()
+        self.app: App
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._socket = listen(self.settings.server.host, self.settings.server.port)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread.start()
+        assert self._started.wait(10), "the gateway did not start"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(15)
+        assert not self._thread.is_alive(), "the gateway did not stop"
+        self._socket.close()
+
+    def _run(self) -> None:
+        self.app = build(self.settings)
+        self._server = make_server(self.app, self.settings)
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._started.set()
+        await self._server.serve(sockets=[self._socket])
+        await self.app.aclose()
