@@ -1,0 +1,192 @@
+"""Rewrite the generated parts of README.md and docs/: `python -m tools.docs`; with `--check`, only say what is out of date.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import fields
+
+from dragoman.codec import LossNote
+from dragoman.dialects import Dialect
+from dragoman.ir.failures import FailureKind
+from dragoman.ir.grammar import TRANSITIONS
+from dragoman.protocols import discover
+from dragoman.providers import discover as providers
+from dragoman.providers import models_of
+from dragoman.settings import rows
+from dragoman.transforms.losses import LOSES
+from dragoman.upstreams.scripted import MODELS, WORDS
+
+ROOT: Final = Path(__file__).parents[1]
+PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "ARCHITECTURE.md")
+COMMANDS: Final = ("serve", "demo", "translate", "check-config", "models")
+_PART: Final = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def table(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    heads = list(heads)
+    text = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    text += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
+    return "\n".join(text)
+
+
+def settings() -> str:
+    """Return the table of every setting."""
+    return table(
+        ("section", "setting", "type", "default", "environment", "what it does"),
+        (
+            (
+                f"`[{row.section}]`",
+                f"`{row.name}`",
+                row.type,
+                f"`{row.default}`" if row.default else "",
+                f"`{row.variable}`",
+                row.description,
+            )
+            for row in rows()
+        ),
+    )
+
+
+def dialects() -> str:
+    """Return the table of the fields of a dialect, with the comments that stand beside them."""
+    source = (ROOT / "src/dragoman/dialects.py").read_text()
+    notes = dict(re.findall(r'^    (\w+): [^\n]*\n    """(.*?)"""', source, re.DOTALL | re.MULTILINE))
+    return table(
+        ("field", "default", "meaning"),
+        ((f"`{field.name}`", f"`{field.default!r}`", " ".join(notes[field.name].split())) for field in fields(Dialect)),
+    )
+
+
+def losses() -> str:
+    """Return the tables of everything that a translation may lose."""
+    text = ["Toward any upstream:\n", _notes(LOSES)]
+    for codec in discover().values():
+        text += [f"\nToward {codec.title}:\n", _notes(codec.loses)]
+    return "\n".join(text)
+
+
+def _notes(notes: Iterable[LossNote]) -> str:
+    return table(("code", "what is lost"), ((f"`{note.code}`", note.meaning) for note in notes))
+
+
+def words() -> str:
+    """Return the words that the built-in model obeys."""
+    return table(("say", "and it"), ((f"`{word.words}`", word.effect) for word in WORDS))
+
+
+def demo_models() -> str:
+    """Return the built-in models."""
+    return table(("model", "what it is"), ((f"`demo/{card.id}`", card.name) for card in MODELS))
+
+
+def presets() -> str:
+    """Return the shipped providers."""
+    return table(
+        ("preset", "provider", "protocols", "models"),
+        (
+            (
+                f"`{provider.name}`",
+                f"[{provider.title}]({provider.source})",
+                ", ".join(f"`{name}`" for name in provider.bases),
+                f"{len(models_of(provider))}" + (" and any other" if provider.takes_any else ""),
+            )
+            for provider in providers().values()
+        ),
+    )
+
+
+def failures() -> str:
+    """Return the closed list of failures."""
+    return table(
+        ("failure", "who must act", "status", "tried again"),
+        (
+            (f"`{kind.word}`", kind.actor.value, str(kind.status), "yes" if kind.retryable else "no")
+            for kind in FailureKind
+        ),
+    )
+
+
+def grammar() -> str:
+    """Return the table of the legal order of events."""
+    return table(
+        ("state", "event", "next state"),
+        (
+            (f"`{state.value}`", f"`{kind.__name__}`", f"`{following.value}`")
+            for state, moves in TRANSITIONS.items()
+            for kind, following in moves.items()
+        ),
+    )
+
+
+def endpoints() -> str:
+    """Return every endpoint of the protocols."""
+    return table(
+        ("endpoint", "protocol", "what for"),
+        (
+            (f"`{endpoint.method} {endpoint.path}`", codec.title, endpoint.operation.value)
+            for codec in discover().values()
+            for endpoint in codec.endpoints
+        ),
+    )
+
+
+def command_line() -> str:
+    """Return the help of every command."""
+    return "\n".join(f"```text\n$ dragoman {command} --help\n{help_of(command)}\n```" for command in COMMANDS)
+
+
+@cache
+def help_of(command: str) -> str:
+    """Return what `dragoman COMMAND --help` prints, on a terminal of 100 columns."""
+    environment = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    done = subprocess.run(
+        [sys.executable, "-m", "dragoman", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+
+
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    "settings": settings,
+    "dialects": dialects,
+    "losses": losses,
+    "words": words,
+    "demo-models": demo_models,
+    "presets": presets,
+    "failures": failures,
+    "grammar": grammar,
+    "endpoints": endpoints,
+    "command-line": command_line,
+}
+
+
+def rewritten(text: str) -> str:
+    """Return a page with its generated parts made anew."""
+    return _PART.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}\n{part[4]}", text)
+
+
+def main() -> int:
+    """Rewrite the pages, or check them; return the exit code."""
+    stale = [page for page in PAGES if rewritten(page.read_text()) != page.read_text()]
+    for page in stale:
+        print(f"{page.relative_to(ROOT)}: {'out of date; hint: make fix' if '--check' in sys.argv else 'rewritten'}")
+        if "--check" not in sys.argv:
+            page.write_text(rewritten(page.read_text()))
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
