@@ -5,7 +5,7 @@ finds it by being there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -39,26 +39,23 @@ class Endpoint:
     operation: Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Whom a request is encoded for: the model's id there, whose it is, how it is and what it can do (None: not known)."""
 
     provider: str
     model: str
-    dialect: Dialect = field(default_factory=Dialect)
+    dialect: Dialect = Dialect()
     max_output: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """Whom a reply comes from; seals are marked with it."""
 
     provider: str
     model: str
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
+class Audience(msgspec.Struct, frozen=True):
     """Whom a reply is encoded for.
 
     `model` is the id that the client asked for. `native` tells whether opaque state of this protocol may go to the client in its
@@ -73,8 +70,7 @@ class Audience:
     """An estimate of the request's size, for protocols that must name it before the upstream does."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCard:
+class ModelCard(msgspec.Struct, frozen=True):
     """One row of a model list. `created` is seconds since the epoch."""
 
     id: str

@@ -10,6 +10,7 @@ from dragoman.codec import Codec
 from dragoman.engine.client import Arrival
 from dragoman.engine.exchange import Limits, Parts
 from dragoman.engine.ports import Timeouts
+from dragoman.engine.record import RecordSink, log_line
 from dragoman.protocols import discover
 from dragoman.routing.names import find_model, list_models
 from dragoman.routing.plan import Plan, plan_request
@@ -32,12 +33,15 @@ DEFAULT_DIALECT = "openai-chat"
 """Whose errors a client gets that cannot be recognised: the one that most tools speak."""
 
 
-def build(settings: Settings) -> App:
-    """Return the application. Raises SettingsError for what only the registry can tell is wrong."""
+def build(settings: Settings, sink: RecordSink = log_line, upstream: HttpUpstream | None = None) -> App:
+    """Return the application; the lines of its exchanges go to `sink`, its calls through `upstream` (by default a new one).
+
+    Raises SettingsError for what only the registry can tell is wrong.
+    """
     codecs = discover()
     registry = Registry(settings)
     server = settings.server
-    upstream = HttpUpstream()
+    upstream = upstream or HttpUpstream()
     parts = Parts(
         plan=_planner(registry, tuple(codecs)),
         codecs=codecs,
@@ -50,6 +54,7 @@ def build(settings: Settings) -> App:
             server.heartbeat_s,
             server.retries,
         ),
+        sink=sink,
     )
     router = Router(codecs.values(), registry.prefixes)
     app = App(
@@ -156,7 +161,3 @@ def main() -> None:
     from dragoman.cli.main import run
 
     run(Root(build, listen, with_key, make_server, set_up))
-
-
-if __name__ == "__main__":
-    main()

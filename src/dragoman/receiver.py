@@ -8,7 +8,7 @@ import msgspec
 from dragoman.codec import Codec, Source
 from dragoman.ir.events import Event, ReplyEnd, ReplyFailed
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
-from dragoman.ir.grammar import Guard, State
+from dragoman.ir.grammar import DELTA_KINDS, NO_DELTAS, Guard, State
 from dragoman.ir.reply import Finish, Reply
 from dragoman.wire.sse import Frame
 
@@ -76,7 +76,12 @@ class EventReceiver:
     def _admit(self, arrived: Iterable[Event], events: list[Event]) -> None:
         guard = self._guard
         for event in arrived:
-            if isinstance(event, ReplyEnd) and is_empty(event.finish, guard.blocks_seen):
+            kind = type(event)
+            # Most events are deltas of an open block: their whole check is this one look.
+            if kind in DELTA_KINDS and kind in guard.open.get(event.index, NO_DELTAS):  # type: ignore[union-attr]
+                events.append(event)
+                continue
+            if kind is ReplyEnd and is_empty(event.finish, guard.blocks_seen):  # type: ignore[union-attr]
                 self._fail(_EMPTY, events)
                 return
             guard.check(event)
@@ -109,10 +114,13 @@ class Receiver(EventReceiver):
             self._admit(self._decoder.flush(), events)
 
     def _decode(self, frames: Iterable[Frame], events: list[Event]) -> None:
+        feed, guard = self._decoder.feed, self._guard
         for frame in frames:
-            self._admit(self._decoder.feed(frame), events)
-            if self.is_done:
-                return
+            arrived = feed(frame)
+            if arrived:
+                self._admit(arrived, events)
+                if guard.state is State.DONE:
+                    return
 
 
 def is_empty(finish: Finish, blocks: int) -> bool:

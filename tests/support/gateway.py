@@ -8,9 +8,11 @@ from typing import Self
 
 import msgspec
 
+from dragoman.engine.record import Line
 from dragoman.main import build, listen, make_server
 from dragoman.server.app import App
-from dragoman.settings import Provider, Secret, Server, Settings
+from dragoman.settings import Provider, Routes, Secret, Server, Settings
+from dragoman.upstreams.http import HttpUpstream
 
 
 def provider(
@@ -25,9 +27,18 @@ class RunningGateway:
     """A gateway that runs while inside: `with RunningGateway(providers={...}) as gateway: gateway.url`."""
 
     def __init__(
-        self, providers: Mapping[str, Provider] = {}, server: Server | None = None, **settings: object
+        self,
+        providers: Mapping[str, Provider] = {},
+        server: Server | None = None,
+        upstream: HttpUpstream | None = None,
+        *,
+        aliases: Mapping[str, str] = {},
+        routes: Routes = Routes(),  # noqa: B008 - frozen
     ) -> None:
-        self.settings = Settings(server=server or Server(port=0), providers=providers, **settings)
+        self.lines: list[Line] = []
+        """What the log says of each exchange; it comes after the answer."""
+        self._upstream = upstream
+        self.settings = Settings(server=server or Server(port=0), providers=providers, aliases=aliases, routes=routes)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._started = threading.Event()
         self.app: App
@@ -50,7 +61,7 @@ class RunningGateway:
         self._socket.close()
 
     def _run(self) -> None:
-        self.app = build(self.settings)
+        self.app = build(self.settings, self.lines.append, self._upstream)
         self._server = make_server(self.app, self.settings)
         asyncio.run(self._serve())
 

@@ -1,5 +1,6 @@
 """`dragoman check-config` and `dragoman models`: what the settings come to."""
 
+from dragoman.ir.failures import RequestError
 from dragoman.protocols import discover
 from dragoman.routing.names import list_models
 from dragoman.routing.registry import SCRIPTED, Registry
@@ -27,7 +28,10 @@ def check(settings: Settings) -> None:
 
 
 def list_all(settings: Settings, provider: str | None, search: str | None) -> None:
-    """Print the models that can be asked for: the name to ask for, the context window, what people call it."""
+    """Print the models that can be asked for: the name to ask for, the context window, what people call it.
+
+    Raises DragomanError when there is no such provider, or no model whose name holds `search`.
+    """
     registry = Registry(settings)
     spoken = (*discover(), SCRIPTED)
     prefixes = (
@@ -35,8 +39,15 @@ def list_all(settings: Settings, provider: str | None, search: str | None) -> No
         if provider
         else [None, *(name for name in registry.providers if registry.provider(name) not in registry.searched)]
     )
+    wanted = (search or "").lower()
+    is_found = False
     for prefix in prefixes:
         for card in list_models(registry, prefix, spoken=spoken):
             name = card.id if prefix is None else f"{prefix}/{card.id}"
-            if search is None or search.lower() in f"{name} {card.name}".lower():
+            if wanted in f"{name} {card.name}".lower():
                 print(f"{name:45} {card.context or '?':>9}  {card.name}")
+                is_found = True
+    if not is_found:
+        who = f"`{provider}` has no model" if provider else "there is no model"
+        problem = f"{who} whose name holds `{search}`" if search else f"{who} in a protocol that is spoken"
+        raise RequestError(problem, hint="`dragoman models` lists them all")

@@ -96,7 +96,9 @@ async def _with_anthropic(url: str) -> Conversation:
     """Hold the loop with the official Anthropic SDK; the upstream speaks Chat."""
     import anthropic
 
-    tools: list[Any] = [{"name": name, "description": f"Tells {name}", "input_schema": _schema(name)} for name in RESULTS]
+    tools: list[Any] = [
+        {"name": name, "description": f"Tells {name}", "input_schema": _schema(name)} for name in RESULTS
+    ]
     conversation: list[Any] = [{"role": "user", "content": PROMPT}]
     losses: list[str] = []
     deltas = 0
@@ -139,7 +141,9 @@ async def _with_openai(url: str) -> Conversation:
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as client:
         turns = []
         for _ in range(2):
-            stream_of_turn = client.chat.completions.stream(model="messages/assistant", tools=tools, messages=conversation)
+            stream_of_turn = client.chat.completions.stream(
+                model="messages/assistant", tools=tools, messages=conversation
+            )
             async with stream_of_turn as stream:
                 losses.append(stream._response.headers["x-dragoman-loss"])  # noqa: SLF001 - the SDK shows it nowhere else
                 async for event in stream:
@@ -214,7 +218,10 @@ def _line(message: dict[str, Any]) -> str:
 
 def _side_by_side(left: Sequence[str], right: Sequence[str]) -> list[tuple[str, str]]:
     """Return the lines of two columns, each wrapped to its width."""
-    columns = [[part for line in side for part in textwrap.wrap(line, _WIDTH, subsequent_indent="  ")] for side in (left, right)]
+    columns = [
+        [part for line in side for part in textwrap.wrap(line, _WIDTH, subsequent_indent="  ")]
+        for side in (left, right)
+    ]
     height = max(len(column) for column in columns)
     padded = [column + [""] * (height - len(column)) for column in columns]
     return list(zip(*padded, strict=True))

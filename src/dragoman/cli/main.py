@@ -35,6 +35,7 @@ def make(root: Root) -> typer.Typer:
         no_args_is_help=True,
         add_completion=True,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # importing rich takes longer than everything else that `--help` does
     )
 
     def version(value: bool) -> None:
@@ -65,7 +66,10 @@ def make(root: Root) -> typer.Typer:
 
     @app.command()
     def demo() -> None:
-        """Hold two tool loops through the gateway with the official SDKs, without a key or a network."""
+        """Hold two tool loops through the gateway.
+
+        The official SDKs speak to upstreams of the other protocol, without a key or a network.
+        """
         from dragoman.cli.demo import demo as run_demo
 
         raise typer.Exit(run_demo(root))
@@ -79,18 +83,24 @@ def make(root: Root) -> typer.Typer:
         stream: Annotated[bool, typer.Option("--stream", help="It is a streamed reply (server-sent events).")] = False,
         model: Annotated[Optional[str], typer.Option(help="The model's name in the result.")] = None,  # noqa: UP045
     ) -> None:
-        """Translate one request, reply or stream; what is lost goes to standard error."""
+        """Translate one request, reply or stream.
+
+        The result goes to standard output, what is lost to standard error.
+        """
         from dragoman.cli.translate import translate as run_translate
 
         if reply and stream:
-            _stop("a body is a whole reply or a stream, not both")
+            _stop("a body is a whole reply or a stream, not both\nhint: leave out `--reply` or `--stream`")
         kind = "reply" if reply else "stream" if stream else "request"
         sys.stdout.buffer.write(run_translate(source, target, kind, file, model))
         sys.stdout.buffer.write(b"" if stream else b"\n")
 
     @app.command("check-config")
     def check_config(config: Config = None) -> None:
-        """Read the configuration and say what it comes to, or what is wrong with it."""
+        """Say what the configuration comes to.
+
+        Or what is wrong with it: the file, the line, and what may be meant.
+        """
         from dragoman.cli.configuration import check
 
         check(load(_text(config), os.environ))

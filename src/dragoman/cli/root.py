@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from dragoman.engine.record import RecordSink
 from dragoman.settings import Settings
 
 
@@ -27,15 +28,15 @@ class HttpServer(Protocol):
 class LogSetup(Protocol):
     """Sends the logs to standard error."""
 
-    def __call__(self, *, as_json: bool, level: str) -> None:
-        """Do so."""
+    def __call__(self, *, as_json: bool, level: str) -> RecordSink:
+        """Do so, and return where the lines of exchanges go."""
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
     """Handed over by `dragoman.main`; each field is the function of that name there."""
 
-    build: Callable[[Settings], Any]
+    build: Callable[..., Any]
     listen: Callable[[str, int], socket.socket]
     with_key: Callable[[Settings], tuple[Settings, str | None]]
     make_server: Callable[[Any, Settings], HttpServer]

@@ -10,9 +10,9 @@ from dragoman.settings import Settings
 def serve(root: Root, settings: Settings) -> None:
     """Serve until a signal ends it. Raises what the root raises for a port that is taken or settings that cannot be."""
     settings, made_key = root.with_key(settings)
-    app = root.build(settings)
     server = settings.server
-    root.set_up_logs(as_json=server.log_json, level=server.log_level)
+    sink = root.set_up_logs(as_json=server.log_json, level=server.log_level)
+    app = root.build(settings, sink)
     listener = root.listen(server.host, server.port)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

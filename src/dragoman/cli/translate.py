@@ -20,9 +20,9 @@ def translate(source: str, target: str, kind: str, file: Path, model: str | None
 
     Losses are printed to standard error. Raises DragomanError for a body that is not what it should be.
     """
-    data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    ledger = Ledger()
     origin, destination = _codec(source), _codec(target)
+    data = _read(file)
+    ledger = Ledger()
     match kind:
         case "request":
             result = _request(origin, destination, data, ledger, model)
@@ -33,6 +33,16 @@ def translate(source: str, target: str, kind: str, file: Path, model: str | None
     for loss in ledger:
         print(f"{loss.action}: {loss.path}: {loss.reason} [{loss.code}]", file=sys.stderr)
     return result
+
+
+def _read(file: Path) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        problem = f"`{file}` cannot be read: {error.strerror}"
+        raise RequestError(problem, hint="name a file, or `-` for standard input") from None
 
 
 def _codec(name: str) -> Codec:

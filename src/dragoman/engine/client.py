@@ -1,6 +1,6 @@
 """The client's side of an exchange, as the engine sees it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -46,5 +46,5 @@ class ClientConnection(Protocol):
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole reply."""
 
-    async def gone(self) -> None:
-        """Return when the client has left."""
+    def on_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have `callback` called as soon as the client has left; return what takes that back. To be asked for once."""

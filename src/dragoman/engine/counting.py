@@ -4,9 +4,11 @@ from typing import Final
 
 from dragoman.engine.client import Arrival, ClientConnection
 from dragoman.engine.exchange import JSON_HEAD, Exchange, Parts
+from dragoman.engine.headers import header_value
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.ir.losses import Ledger
 from dragoman.transforms.counting import estimate_tokens
+from dragoman.transforms.vision import may_hold_media
 
 _ESTIMATED: Final = (b"x-dragoman-count", b"estimated")
 
@@ -20,10 +22,20 @@ async def count_tokens(parts: Parts, arrival: Arrival, client: ClientConnection)
     peek = codec.peek(arrival.body)
     attempt = parts.plan(peek.model, arrival).attempts[0]
     path = codec.count_path(attempt.model)
-    if attempt.protocol == codec.name and path is not None:
+    # A model that cannot see would refuse to count what another one is to look at.
+    is_seen = not (attempt.may_be_blind and may_hold_media(arrival.body))
+    if attempt.protocol == codec.name and path is not None and is_seen:
         await Exchange(parts, arrival, client, path).run()
         return
     if codec.decode_count is None:
         raise DragomanError(Failure(FailureKind.NOT_IMPLEMENTED, f"{codec.title} counts no tokens"))
-    estimate = estimate_tokens(codec.decode_count(arrival.body, Ledger()))
-    await client.answer(200, (*JSON_HEAD, _ESTIMATED), codec.encode_count(estimate))
+    ledger = Ledger()
+    estimate = estimate_tokens(codec.decode_count(arrival.body, ledger))
+    head = (
+        *JSON_HEAD,
+        _ESTIMATED,
+        (b"x-dragoman-model", header_value(attempt.model)),
+        (b"x-dragoman-provider", header_value(attempt.provider)),
+        (b"x-dragoman-loss", header_value("silent" if attempt.losses == "silent" else ledger.summary())),
+    )
+    await client.answer(200, head, codec.encode_count(estimate))

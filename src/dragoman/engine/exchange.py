@@ -5,18 +5,19 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from dragoman.codec import Codec, Peek
 from dragoman.engine.client import Arrival, ClientConnection, Headers
-from dragoman.engine.headers import downward
+from dragoman.engine.headers import downward, header_value
 from dragoman.engine.inflating import inflated
 from dragoman.engine.lanes import Errand, RawLane, TranslatedLane, UnseenError
 from dragoman.engine.models import ModelReply
 from dragoman.engine.ports import Call, Clock, Ids, Incoming, ModelUpstream, Timeouts, Turn, Upstream, UpstreamReply
-from dragoman.engine.record import Record
+from dragoman.engine.record import Record, RecordSink, log_line
 from dragoman.engine.relay import EarlyBeats, Heartbeat, drain, read_whole, relay
 from dragoman.engine.retrying import retry_delay
 from dragoman.engine.stages import RawStage
@@ -24,6 +25,7 @@ from dragoman.engine.watch import ClientWatch
 from dragoman.ir.collecting import collect
 from dragoman.ir.events import Event, ReplyFailed
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
+from dragoman.ir.losses import Ledger
 from dragoman.receiver import EventReceiver
 from dragoman.routing.identity import Identity, identify
 from dragoman.routing.plan import Attempt, Plan
@@ -66,6 +68,7 @@ class Parts(msgspec.Struct, frozen=True):
     clock: Clock
     ids: Ids
     limits: Limits = Limits()
+    sink: RecordSink = log_line
 
 
 class Exchange:
@@ -87,7 +90,7 @@ class Exchange:
                 await self._answer_or_refuse()
         finally:
             self._record.left = watch.left
-            self._record.log(self._parts.clock.monotonic())
+            self._parts.sink(self._record.line(self._parts.clock.monotonic()))
 
     async def _answer_or_refuse(self) -> None:
         try:
@@ -115,6 +118,7 @@ class Exchange:
         except UnseenError:
             if plan.vision is None:
                 raise
+            record.ledger = Ledger()
             await self._attempt(plan.vision, peek, identity)
 
     # --- attempts -----------------------------------------------------------------------------------------------------
@@ -198,6 +202,8 @@ class Exchange:
                     await self._translate_whole(lane, reply)
 
     async def _raise_answer(self, lane: RawLane | TranslatedLane, reply: UpstreamReply) -> None:
+        if reply.status < 400:
+            raise DragomanError(_redirected(reply))
         body = await read_whole(reply, _ERROR_LIMIT)
         failure = lane.upstream.decode_failure(reply.status, reply.headers, body)
         if lane.name == "raw" and failure.kind is not FailureKind.UPSTREAM_INVALID:
@@ -302,13 +308,8 @@ class Exchange:
 
     def _head(self, headers: Headers) -> Headers:
         record = self._record
-        losses = "silent" if record.losses_are_silent else record.ledger.summary()
-        return (
-            *headers,
-            (b"x-dragoman-model", _header(record.upstream_model)),
-            (b"x-dragoman-provider", _header(record.provider)),
-            (b"x-dragoman-loss", _header(losses)),
-        )
+        losses = b"silent" if record.losses_are_silent else record.ledger.summary().encode()
+        return (*headers, *_answered_by(record.upstream_model, record.provider), (b"x-dragoman-loss", losses))
 
     async def _refuse(self, error: DragomanError) -> None:
         """Tell the client what went wrong, in its own dialect; with the upstream's own words where both speak the same."""
@@ -326,17 +327,29 @@ class Exchange:
         await self._client.answer(status, self._head(headers), body)
 
 
+@lru_cache(1024)
+def _answered_by(model: str, provider: str) -> Headers:
+    """Return the headers that say who really answered."""
+    return ((b"x-dragoman-model", header_value(model)), (b"x-dragoman-provider", header_value(provider)))
+
+
+def _redirected(reply: UpstreamReply) -> Failure:
+    """Return the failure for a redirect. It is not followed: it may lead where no request is meant to go."""
+    place = reply.headers.get("location")
+    return Failure(
+        FailureKind.UPSTREAM_INVALID,
+        f"the upstream answered with status {reply.status}" + (f" and sent us to `{place[:200]}`" if place else ""),
+        hint="redirects are not followed: give the upstream's final address as `base_url`",
+        should_retry=False,
+    )
+
+
 def failure_headers(failure: Failure) -> list[tuple[bytes, bytes]]:
     """Return the headers of an error answer: what the upstream said of when and whether to come back."""
-    rows = [*JSON_HEAD, *((_header(name), _header(value)) for name, value in failure.headers)]
+    rows = [*JSON_HEAD, *((header_value(name), header_value(value)) for name, value in failure.headers)]
     names = {name for name, _ in rows}
     if failure.retry_after and b"retry-after" not in names:
-        rows.append((b"retry-after", _header(failure.retry_after)))
+        rows.append((b"retry-after", header_value(failure.retry_after)))
     if failure.should_retry is not None and b"x-should-retry" not in names:
         rows.append((b"x-should-retry", b"true" if failure.should_retry else b"false"))
     return rows
-
-
-def _header(text: str) -> bytes:
-    """Return `text` as a header's value: one line of printable Latin-1."""
-    return "".join(character if character.isprintable() else "?" for character in text).encode("latin-1", "replace")

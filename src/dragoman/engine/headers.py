@@ -1,6 +1,7 @@
 """Which headers travel: from the client to the upstream, and back."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 _HOP_BY_HOP: Final = frozenset(
@@ -52,23 +53,35 @@ _NOT_DOWN_PREFIXES: Final = ("access-control-", "x-dragoman-")
 
 def upward(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the client's headers that an upstream of the same protocol gets: all but the connection's and the keys."""
-    return [
-        (name, value)
-        for name, value in headers.items()
-        if name not in _NOT_UP and not name.startswith(_NOT_UP_PREFIXES)
-    ]
+    return [(name, value) for name, value in headers.items() if _goes_up(name)]
+
+
+@lru_cache(1024)
+def _goes_up(name: str) -> bool:
+    return name not in _NOT_UP and not name.startswith(_NOT_UP_PREFIXES)
+
+
+@lru_cache(1024)
+def _goes_down(name: str) -> bytes | None:
+    """Return the header's name on its way to the client; None when it stays."""
+    return None if name in _NOT_DOWN or name.startswith(_NOT_DOWN_PREFIXES) else name.encode("latin-1")
 
 
 def downward(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Return the upstream's headers that a client of the same protocol gets; the upstream's request id under a name of its own."""
     rows = [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in headers.items()
-        if name not in _NOT_DOWN and not name.startswith(_NOT_DOWN_PREFIXES)
+        (kept, value.encode("latin-1")) for name, value in headers.items() if (kept := _goes_down(name)) is not None
     ]
     if "x-request-id" in headers:
         rows.append((b"x-upstream-request-id", headers["x-request-id"].encode("latin-1")))
     return rows
+
+
+def header_value(text: str) -> bytes:
+    """Return `text` as a header's value: one line of printable Latin-1."""
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else "?" for character in text)
+    return text.encode("latin-1", "replace")
 
 
 def chosen(headers: Mapping[str, str], prefixes: Iterable[str]) -> list[tuple[str, str]]:

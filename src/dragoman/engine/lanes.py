@@ -1,7 +1,6 @@
 """How a request goes up: as it is (the raw lane) or translated. No I/O: a lane makes the call, and the way its reply takes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -29,8 +28,7 @@ from dragoman.transforms.vision import first_unseen, may_hold_media
 USER_AGENT: Final = "dragoman"
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(msgspec.Struct, frozen=True):
     """What a lane is given: the request as it came, whom to ask, with which key, on whose behalf."""
 
     arrival: Arrival
@@ -73,15 +71,17 @@ class RawLane:
         """Return the call to make, to `path` when it is not the one for replies."""
         errand = self._errand
         codec, attempt, body = errand.upstream, errand.attempt, errand.arrival.body
+        # What has a path of its own asks for less than a reply does: its body is that of a count.
+        decode = (codec.decode_count if path else None) or codec.decode_request
         if attempt.may_be_blind and may_hold_media(body):
-            refuse_unseen(codec.decode_request(body, Ledger()), attempt)
+            refuse_unseen(decode(body, Ledger()), attempt)
         if MARK_BYTES in body:
             body = codec.unseal(body, target_of(attempt), errand.ledger)
         body = codec.splice_model(body, attempt.model)
         path = path or codec.path(attempt.model, errand.peek.stream)
         session = errand.identity.session
         if attempt.session_header and session is None:
-            session = conversation(codec.decode_request(body, Ledger()))
+            session = conversation(decode(body, Ledger()))
         return errand.call(path, upward(errand.arrival.headers), body, session)
 
     def stage(self) -> RawStage:
@@ -119,7 +119,9 @@ class TranslatedLane:
         body = upstream.encode_request(self._fit, target_of(attempt), errand.ledger)
         if attempt.losses == "strict":
             refuse_losses(errand.ledger)
-        session = errand.identity.session or conversation(self._request)
+        session = errand.identity.session
+        if attempt.session_header and session is None:
+            session = conversation(self._request)
         headers = [
             ("content-type", "application/json"),
             ("accept", "text/event-stream" if self._fit.stream else "application/json"),
@@ -163,7 +165,9 @@ class TranslatedLane:
             created=int(errand.now),
             new_id=errand.new_id,
             wants_usage=self._request.wants_usage,
-            input_tokens=estimate_tokens(self._request) if errand.client.names_input_early else 0,
+            input_tokens=estimate_tokens(self._request)
+            if self._request.stream and errand.client.names_input_early
+            else 0,
         )
 
     @property

@@ -1,14 +1,47 @@
-"""What is remembered of an exchange: the one line in the log. Never a body, never a key."""
+"""What is remembered of an exchange: one line. Never a body, never a key."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from dragoman.ir.failures import Failure
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Usage
 
 LOG: Final = logging.getLogger("dragoman.exchange")
+_MESSAGE_LENGTH: Final = 300
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The line of one exchange, as the JSON log writes it; what is empty is left out. Times are milliseconds."""
+
+    request_id: str
+    status: int
+    protocol: str
+    total_ms: float
+    model: str = ""
+    client: str = ""
+    session: str | None = None
+    agent: str | None = None
+    provider: str = ""
+    upstream_protocol: str = ""
+    upstream_model: str = ""
+    lane: str = ""
+    reason: str = ""
+    stream: bool = False
+    retries: int = 0
+    losses: tuple[str, ...] = ()
+    input_tokens: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    output_tokens: int | None = None
+    first_byte_ms: float | None = None
+    client_left: bool = False
+    failure: str | None = None
+    message: str | None = None
 
 
 @dataclass(slots=True)
@@ -37,39 +70,47 @@ class Record:
     failure: Failure | None = None
     left: bool = False
 
-    def fields(self, now: float) -> dict[str, Any]:
-        """Return what the log line holds, in its order; empty values are left out."""
-        usage = self.usage
-        rows = {
-            "request_id": self.request_id,
-            "status": self.status,
-            "client": self.client,
-            "session": self.session,
-            "agent": self.agent,
-            "protocol": self.protocol,
-            "model": self.model,
-            "provider": self.provider,
-            "upstream_protocol": self.upstream_protocol,
-            "upstream_model": self.upstream_model,
-            "lane": self.lane,
-            "reason": self.reason,
-            "stream": self.stream,
-            "retries": self.retries,
-            "losses": [f"{loss.code}:{loss.path}" for loss in self.ledger],
-            "input_tokens": usage.input_tokens,
-            "cache_read": usage.cache_read,
-            "cache_write": usage.cache_write,
-            "output_tokens": usage.output_tokens,
-            "first_byte_ms": None if self.first_byte is None else round((self.first_byte - self.started) * 1000, 1),
-            "total_ms": round((now - self.started) * 1000, 1),
-            "client_left": self.left,
-            "failure": self.failure.kind.word if self.failure else None,
-            "message": self.failure.message[:300] if self.failure else None,
-        }
-        return {name: value for name, value in rows.items() if value or (value == 0 and name.endswith("tokens"))}
+    def line(self, now: float) -> Line:
+        """Return what the log says of it."""
+        usage, failure = self.usage, self.failure
+        return Line(
+            self.request_id,
+            self.status,
+            self.protocol,
+            _milliseconds(now - self.started),
+            self.model,
+            self.client,
+            self.session,
+            self.agent,
+            self.provider,
+            self.upstream_protocol,
+            self.upstream_model,
+            self.lane,
+            self.reason,
+            self.stream,
+            self.retries,
+            tuple(f"{loss.code}:{loss.path}" for loss in self.ledger) if self.ledger else (),
+            usage.input_tokens,
+            usage.cache_read,
+            usage.cache_write,
+            usage.output_tokens,
+            None if self.first_byte is None else _milliseconds(self.first_byte - self.started),
+            self.left,
+            failure.kind.word if failure else None,
+            failure.message[:_MESSAGE_LENGTH] if failure else None,
+        )
 
-    def log(self, now: float) -> None:
-        """Write the line."""
-        level = logging.WARNING if self.failure else logging.INFO
-        if LOG.isEnabledFor(level):
-            LOG.log(level, "exchange", extra={"fields": self.fields(now)})
+
+RecordSink = Callable[[Line], None]
+"""Where the lines go."""
+
+
+def log_line(line: Line) -> None:
+    """Hand a line to the logger `dragoman.exchange`: what happens unless something quicker was set up."""
+    level = logging.WARNING if line.failure else logging.INFO
+    if LOG.isEnabledFor(level):
+        LOG.log(level, "exchange", extra={"fields": msgspec.to_builtins(line)})
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -1,13 +1,14 @@
 """The legal order of events, as a table; Guard walks it."""
 
 from enum import Enum
-from typing import Final
+from typing import Final, get_args
 
 from dragoman.ir.events import (
     ArgumentsDelta,
     BlockEnd,
     BlockStart,
     CitationDelta,
+    Delta,
     Event,
     ReasoningDelta,
     ReplyEnd,
@@ -53,6 +54,10 @@ DELTAS: Final[dict[type, frozenset[type]]] = {
 }
 """Which deltas each kind of block takes."""
 
+NO_DELTAS: Final[frozenset[type]] = frozenset()
+DELTA_KINDS: Final = frozenset(get_args(Delta))
+"""What comes most often, by far."""
+
 
 class GrammarError(Exception):
     """An event that may not come here. It is a decoder's mistake, or the upstream's that the decoder let through."""
@@ -61,57 +66,50 @@ class GrammarError(Exception):
 class Guard:
     """Holds one reply to the grammar. Several blocks may be open; their indexes rise by one from 0."""
 
-    __slots__ = ("_next_index", "_open", "_state")
+    __slots__ = ("blocks_seen", "open", "state")
 
     def __init__(self) -> None:
-        self._state = State.IDLE
-        self._open: dict[int, frozenset[type]] = {}
-        self._next_index = 0
-
-    @property
-    def state(self) -> State:
+        self.state = State.IDLE
         """Where the reply stands."""
-        return self._state
-
-    @property
-    def blocks_seen(self) -> int:
+        self.open: dict[int, frozenset[type]] = {}
+        """The open blocks, and which deltas each takes."""
+        self.blocks_seen = 0
         """How many blocks have been opened."""
-        return self._next_index
 
     def check(self, event: Event) -> None:
         """Take note of `event`; raise GrammarError when it may not come now."""
         kind = type(event)
-        # Most events are deltas: their check is one look-up.
-        deltas = self._open.get(getattr(event, "index", -1))
-        if deltas is not None and kind in deltas:
-            return
-        following = TRANSITIONS[self._state].get(kind)
+        following = TRANSITIONS[self.state].get(kind)
         if following is None:
-            msg = f"`{kind.__name__}` may not come in state `{self._state.value}`"
+            msg = f"`{kind.__name__}` may not come in state `{self.state.value}`"
             raise GrammarError(msg)
         match event:
+            case TextDelta() | ReasoningDelta() | ArgumentsDelta() | SealDelta() | CitationDelta():
+                self._delta(event.index, kind)
             case BlockStart(index=index, block=block):
                 self._start(index, type(block))
             case BlockEnd(index=index):
                 self._end(index)
-            case ReplyEnd() if self._open:
-                msg = f"`ReplyEnd` while blocks {sorted(self._open)} are open"
-                raise GrammarError(msg)
-            case TextDelta() | ReasoningDelta() | ArgumentsDelta() | SealDelta() | CitationDelta():
-                msg = f"`{kind.__name__}` for block {event.index}, which is not open or takes no such delta"
+            case ReplyEnd() if self.open:
+                msg = f"`ReplyEnd` while blocks {sorted(self.open)} are open"
                 raise GrammarError(msg)
             case _:
                 pass
-        self._state = following
+        self.state = following
+
+    def _delta(self, index: int, kind: type) -> None:
+        if kind not in self.open.get(index, NO_DELTAS):
+            msg = f"`{kind.__name__}` for block {index}, which is not open or takes no such delta"
+            raise GrammarError(msg)
 
     def _start(self, index: int, kind: type) -> None:
-        if index != self._next_index:
-            msg = f"block {index} starts where {self._next_index} is due"
+        if index != self.blocks_seen:
+            msg = f"block {index} starts where {self.blocks_seen} is due"
             raise GrammarError(msg)
-        self._open[index] = DELTAS[kind]
-        self._next_index += 1
+        self.open[index] = DELTAS[kind]
+        self.blocks_seen += 1
 
     def _end(self, index: int) -> None:
-        if self._open.pop(index, None) is None:
+        if self.open.pop(index, None) is None:
             msg = f"block {index} ends without being open"
             raise GrammarError(msg)

@@ -1,10 +1,10 @@
 """The wire formats, one package each; none imports another. A protocol is found by being here."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
-from collections.abc import Mapping
 
 from dragoman.codec import Codec
 

@@ -1,6 +1,7 @@
 """Which client, session and agent is asking, from what each client sends."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -8,6 +9,20 @@ import msgspec
 
 _SESSION_HEADERS: Final = ("session-id", "thread-id")
 _LATE_SESSION_HEADERS: Final = ("x-opencode-session", "x-session-id", "x-session-affinity")
+_TELLING: Final = frozenset(
+    {
+        "originator",
+        "x-claude-code-session-id",
+        "x-claude-code-agent-id",
+        "x-claude-code-parent-agent-id",
+        "x-opencode-agent",
+        "x-opencode-parent-session",
+        "x-parent-session-id",
+        *_SESSION_HEADERS,
+        *_LATE_SESSION_HEADERS,
+    }
+)
+"""The headers that are looked at, beside `user-agent`."""
 _CLIENTS: Final[Mapping[str, str]] = {
     "claude-cli": "claude-code",
     "claude-code": "claude-code",
@@ -60,12 +75,20 @@ def identify(headers: Mapping[str, str], user_id: str | None = None, cache_key: 
     `headers` have lower-case names; `user_id` is the body's `metadata.user_id` (or `user`), `cache_key` its
     `prompt_cache_key`.
     """
+    if user_id is None and cache_key is None and _TELLING.isdisjoint(headers):
+        return _anonymous(headers.get("user-agent", ""))
     return Identity(
         client_of(headers.get("user-agent", ""), headers.get("originator")),
         _session(headers, user_id, cache_key),
         _agent(headers),
         _first(headers, "x-claude-code-parent-agent-id", "x-opencode-parent-session", "x-parent-session-id"),
     )
+
+
+@lru_cache(256)
+def _anonymous(user_agent: str) -> Identity:
+    """Return the identity of a client that tells nothing but its name, as the SDKs do."""
+    return Identity(client_of(user_agent))
 
 
 def client_of(user_agent: str, originator: str | None = None) -> str:

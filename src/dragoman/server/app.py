@@ -1,5 +1,6 @@
 """The ASGI application: which endpoint, who asks, and over to the engine. Bare ASGI: the path of a request is short."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -17,6 +18,8 @@ from dragoman.server.connection import AsgiConnection, ClientLeftError, Receive,
 from dragoman.server.pages import Page
 from dragoman.server.router import Match, Router
 
+_LOG: Final = logging.getLogger("dragoman.server")
+_MISTAKE: Final = Failure(FailureKind.INTERNAL, "the gateway made a mistake; its log has the details")
 _CORS_METHODS: Final = b"GET, HEAD, POST, OPTIONS"
 _CORS_AGE: Final = b"86400"
 
@@ -74,7 +77,7 @@ class App:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = self._gateway.ids.new("req_")
-        connection = AsgiConnection(receive, send, self._reply_headers(request_id, headers))
+        connection = AsgiConnection(scope, receive, send, self._reply_headers(request_id, headers))
         method, path = scope["method"], scope["path"]
         try:
             self._gateway.origins.check(headers)
@@ -84,8 +87,13 @@ class App:
             else:
                 await self._serve_protocol(connection, match, headers, request_id)
         except DragomanError as error:
-            codec = self._dialect(path, headers)
-            await answer_failure(connection, codec, error.failure, request_id)
+            await answer_failure(connection, self._dialect(path, headers), error.failure, request_id)
+        except ClientLeftError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the client is told in its own dialect
+            _LOG.exception("request %s: a mistake of the gateway's own", request_id)
+            if not connection.has_started:
+                await answer_failure(connection, self._dialect(path, headers), _MISTAKE, request_id)
 
     async def aclose(self) -> None:
         """Let go of the connections to upstreams."""

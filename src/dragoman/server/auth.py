@@ -13,13 +13,10 @@ _LOOPBACK_NAMES: Final = frozenset({"localhost", "ip6-localhost", "host.docker.i
 
 def client_key(headers: Mapping[str, str]) -> str | None:
     """Return the key that a request presents, in whichever header its client puts it; None when there is none."""
-    key = headers.get("x-api-key") or headers.get("x-goog-api-key")
-    if key:
-        return key.strip()
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and credentials.strip():
-        return credentials.strip()
-    return None
+    bearer = credentials if scheme.lower() == "bearer" else ""
+    keys = (headers.get("x-api-key", ""), headers.get("x-goog-api-key", ""), bearer)
+    return next((stripped for key in keys if (stripped := key.strip())), None)
 
 
 def check_key(key: str | None, accepted: Sequence[str]) -> None:
@@ -70,7 +67,10 @@ class OriginCheck:
         origin = origin.lower()
         if origin in self._origins or "*" in self._origins:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         if parts.scheme in ("http", "https"):
             return _is_loopback(parts.hostname or "")
         return bool(parts.scheme) and origin != "null"

@@ -3,8 +3,9 @@
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 from dragoman.engine.client import Headers
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
@@ -15,6 +16,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+ON_DISCONNECT: Final = "dragoman.on_disconnect"
+"""An extension in the scope: (callback) -> None. The callback is called at once when the client is lost before its reply is complete."""
+
+
 class ClientLeftError(Exception):
     """The client left before it had sent its whole request."""
 
@@ -22,9 +27,12 @@ class ClientLeftError(Exception):
 class AsgiConnection:
     """Reads the request and sends the reply; implements the engine's ClientConnection."""
 
-    __slots__ = ("_extra", "_receive", "_send", "has_started", "status")
+    __slots__ = ("_extra", "_on_disconnect", "_receive", "_send", "has_started", "status")
 
-    def __init__(self, receive: Receive, send: Send, extra: Headers) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, extra: Headers) -> None:
+        self._on_disconnect: Callable[[Callable[[], None]], None] | None = scope.get("extensions", {}).get(
+            ON_DISCONNECT
+        )
         self._receive = receive
         self._send = send
         self._extra = tuple(extra)
@@ -50,10 +58,21 @@ class AsgiConnection:
         _check_size(size, limit)
         return b"".join(chunks)
 
-    async def gone(self) -> None:
-        """Return when the client has left. To be called when the body has been read."""
+    def on_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have `callback` called when the client has left. To be asked for once, when the body has been read.
+
+        Our own HTTP protocol tells it by a call; another ASGI server has to be asked by a task that waits for it.
+        """
+        if self._on_disconnect is not None:
+            self._on_disconnect(callback)
+            return _nothing
+        waiting = asyncio.ensure_future(self._gone(callback))
+        return waiting.cancel  # type: ignore[return-value]
+
+    async def _gone(self, callback: Callable[[], None]) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        callback()
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of a reply whose length is not known."""
@@ -73,6 +92,10 @@ class AsgiConnection:
         """Send a whole reply."""
         await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
         await self.finish(body)
+
+
+def _nothing() -> None:
+    """There is nothing to take back: a complete reply is never left."""
 
 
 def _check_size(size: int, limit: int) -> None:

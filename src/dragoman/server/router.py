@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable
 from typing import Final
-from urllib.parse import unquote
 
 import msgspec
 
@@ -41,23 +40,26 @@ class Router:
         return paths
 
     def find(self, method: str, path: str) -> Match | None:
-        """Return the endpoint; None for an unknown path or a method that it does not take."""
-        key = (method, path)
+        """Return the endpoint; None for an unknown path or a method that it does not take.
+
+        `path` is as ASGI gives it: percent-decoded. What takes GET takes HEAD too.
+        """
+        key = ("GET" if method == "HEAD" else method, path)
         if key in self._known:
             return self._known[key]
-        match = self._look_up(method, path)
+        match = self._look_up(*key)
         if match is not None and match.model is None and len(self._known) < _REMEMBERED:
             self._known[key] = match
         return match
 
     def methods(self, path: str) -> list[str]:
         """Return the methods that `path` takes, for the `allow` header."""
-        return [method for method in ("GET", "POST") if self.find(method, path)]
+        return [method for method in ("GET", "HEAD", "POST") if self.find(method, path)]
 
     def without_prefix(self, path: str) -> str:
-        """Return `path` without the provider's name in front, if one is there."""
-        prefix, slash, rest = path.removeprefix("/").partition("/")
-        return f"/{rest}" if slash and unquote(prefix) in self._prefixes else path
+        """Return `path` without the provider's name in front, if one is there: `/go/ping` and `/go` are `/ping` and `/`."""
+        prefix, _, rest = path.removeprefix("/").partition("/")
+        return f"/{rest}" if prefix in self._prefixes else path
 
     def _add(self, codec: Codec, method: str, path: str, operation: Operation) -> None:
         if "{model}" not in path:
@@ -77,8 +79,7 @@ class Router:
             return match
         bare = self.without_prefix(path)
         match = self._look_up_bare(method, bare) if bare != path else None
-        prefix = unquote(path[1 : len(path) - len(bare)])
-        return msgspec.structs.replace(match, prefix=prefix) if match else None
+        return msgspec.structs.replace(match, prefix=path[1:].partition("/")[0]) if match else None
 
     def _look_up_bare(self, method: str, path: str) -> Match | None:
         match = self._exact.get(path, {}).get(method)
@@ -89,7 +90,7 @@ class Router:
                 continue
             model = path[len(before) : len(path) - len(after)]
             if model:
-                return msgspec.structs.replace(found, model=unquote(model))
+                return msgspec.structs.replace(found, model=model)
         return None
 
 

@@ -22,6 +22,9 @@ def splice_model(body: bytes, model: str) -> bytes:
     (the key is written with escapes) is put together anew from its fields' bytes.
     """
     written = msgspec.json.encode(model)
+    if body.count(b'"model"') == 1 and (found := _MODEL_FIELD.search(body)):
+        # The only key of that name anywhere. (In a text its quotes would be escaped.)
+        return body[: found.end(1)] + written + body[found.end() :]
     current = _model_of(body).model
     if current == model:
         return body

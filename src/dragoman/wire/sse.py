@@ -37,20 +37,41 @@ class SseReader:
         """Return the frames that `chunk` completes."""
         if self._at_start or self._after_cr or b"\r" in chunk:
             chunk = self._normalised(chunk)
+        frames: list[Frame] = []
+        if not (self._partial or self._data or self._event):
+            chunk = self._take_whole(chunk, frames)
+        if chunk:
+            self._take_lines(chunk, frames)
+        return frames
+
+    def _take_whole(self, chunk: bytes, frames: list[Frame]) -> bytes:
+        """Take the events in the usual form that stand whole at the beginning of `chunk`; return the rest.
+
+        Nearly every event is one `data` line, perhaps behind one `event` line.
+        """
+        events = chunk.split(b"\n\n")
+        rest = events.pop()
+        for place, event in enumerate(events):
+            name, start = "", 6
+            if event.startswith(b"event: "):
+                start = event.find(b"\n") + 7
+                name = event[7 : start - 7].decode(errors="replace")
+            if event[start - 6 : start] != b"data: " or len(event) == start or event.find(b"\n", start) >= 0:
+                return b"\n\n".join([*events[place:], rest])
+            frames.append(Frame(event[start:], name))
+        return rest
+
+    def _take_lines(self, chunk: bytes, frames: list[Frame]) -> None:
+        """Take `chunk` line by line."""
         lines = chunk.split(b"\n")
         last = lines.pop()
-        if not lines:
-            self._keep(last)
-            return []
-        if self._partial:
+        if lines and self._partial:
             self._partial.append(lines[0])
             lines[0] = b"".join(self._partial)
             self._partial.clear()
-        frames: list[Frame] = []
         for line in lines:
             self._take(line, frames)
         self._keep(last)
-        return frames
 
     def flush(self) -> list[Frame]:
         """Return the frame that the end of the stream leaves unfinished, if any.

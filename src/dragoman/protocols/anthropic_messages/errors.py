@@ -120,7 +120,7 @@ def _kept(headers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _read_body(status: int, body: bytes) -> Failure:
     if not body.strip():
-        kind = _kind_of(status, None)
+        kind = _kind_of(status, None) if status >= 400 else FailureKind.UPSTREAM_INVALID
         return Failure(kind, f"the upstream answered {status} without a body", _status_of(status, kind))
     try:
         content = _json(body)

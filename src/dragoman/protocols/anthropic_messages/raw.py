@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -43,10 +45,12 @@ _thought: Final = msgspec.json.Decoder(_Thought).decode
 _usage: Final = msgspec.json.Decoder(wire.UsageCounts).decode
 _json: Final = msgspec.json.encode
 
+_LAST: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _NOTHING: Final = Raw(b'[{"type":"text","text":"(no content)"}]')
 """What is left of a message that held nothing but another upstream's thought."""
 _FIELDS: Final = {"thinking": "signature", "redacted_thinking": "data"}
-_USAGE: Final = re.compile(r'(?<!\\)"usage"\s*:\s*(?=\{)')
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*(?=\{)')
+_LONGEST_USAGE: Final = 4096
 _END: Final = re.compile(
     rb'^event: ?(message_stop|error)\b|^data: ?\{\s*"type"\s*:\s*"(message_stop|error)"', re.MULTILINE
 )
@@ -128,24 +132,29 @@ def _read_items(raw: Raw) -> list[Raw]:
 
 def read_usage(head: bytes, tail: bytes) -> Usage:
     """Return the usage that the first and the last bytes of a reply tell of, streamed or whole; best effort."""
-    first, last = _usages(head), _usages(tail)
-    if not head.lstrip().startswith(b"{"):
-        usage = first[0] if first else Usage()
-        return usage.merged(last[-1]) if last else usage
-    return (last or first or [Usage()])[-1]
+    last = _usage_in(tail, tail.rfind, -1)
+    if head.lstrip().startswith(b"{"):
+        return last or _usage_in(head, head.rfind, -1) or Usage()
+    first = _usage_in(head, head.find, 1) or Usage()
+    return first.merged(last) if last else first
 
 
-def _usages(data: bytes) -> list[Usage]:
-    """Return every usage object in `data`. Inside a JSON string its quotes would be escaped."""
-    text = data.decode(errors="replace")
-    found = []
-    for place in _USAGE.finditer(text):
-        try:
-            counts, _ = _DECODER.raw_decode(text, place.end())
-            found.append(to_usage(_usage(_json(counts))))
-        except (ValueError, RecursionError):
-            continue
-    return found
+def _usage_in(data: bytes, find: Callable[..., int], step: int) -> Usage | None:
+    """Return the first usage object that `find` leads to, from the start (`step` 1) or from the end (-1).
+
+    Inside a JSON string its quotes would be escaped, so that no text can look like one.
+    """
+    place = find(b'"usage"')
+    while place >= 0:
+        found = _USAGE.match(data, place)
+        if found is not None and data[place - 1 : place] != b"\\":
+            with suppress(ValueError, RecursionError):
+                counts, _ = _DECODER.raw_decode(
+                    data[found.end() : found.end() + _LONGEST_USAGE].decode(errors="replace")
+                )
+                return to_usage(_usage(_json(counts)))
+        place = find(b'"usage"', place + 1) if step > 0 else find(b'"usage"', 0, place)
+    return None
 
 
 _DECODER: Final = json.JSONDecoder()
@@ -153,4 +162,4 @@ _DECODER: Final = json.JSONDecoder()
 
 def is_finished(tail: bytes) -> bool:
     """Tell whether the stream's last bytes hold its end: `message_stop`, or an error that the client has been told."""
-    return _END.search(tail) is not None
+    return tail.endswith(_LAST) or _END.search(tail) is not None

@@ -73,6 +73,8 @@ def decode_reply(body: bytes, source: Source) -> Reply:
     """Return the reply that `body` is. Raises DragomanError when it is an error or none at all."""
     try:
         fields = _fields(body)
+    except msgspec.ValidationError:
+        raise UpstreamProtocolError("the upstream's reply is no JSON object") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise DragomanError(decode_failure(200, {}, body)) from None
     if "content" not in fields:

@@ -1,5 +1,6 @@
 """Requests from the wire to the IR. https://platform.claude.com/docs/en/api/messages/create."""
 
+from operator import attrgetter
 from typing import Final, Literal
 
 import msgspec
@@ -41,11 +42,17 @@ _MODES: Final[dict[str, Literal["enabled", "adaptive", "disabled"]]] = {
 }
 
 
+_carried_of: Final = attrgetter(*EXTRA_FIELDS)
+_NONE_CARRIED: Final = (msgspec.UNSET,) * len(EXTRA_FIELDS)
+
+
 def decode_request(body: bytes, ledger: Ledger) -> Request:
     """Return the request that `body` is. Raises RequestError naming the field that is wrong."""
     request = decode_count(body, ledger)
     if request.max_tokens is None:
         raise _missing("max_tokens")
+    if not request.messages:
+        raise RequestError("`messages` must hold at least one message", param="messages")
     return request
 
 
@@ -158,7 +165,10 @@ def _reasoning(params: wire.RequestParams, extras: list[Extra]) -> ReasoningCont
 
 
 def _known_extras(params: wire.RequestParams) -> list[Extra]:
-    return [_extra(name, value) for name in EXTRA_FIELDS if is_present(value := getattr(params, name))]
+    values = _carried_of(params)
+    if values == _NONE_CARRIED:  # as nearly always, and cheap to see
+        return []
+    return [_extra(name, value) for name, value in zip(EXTRA_FIELDS, values, strict=True) if is_present(value)]
 
 
 def _extra(name: str, value: Raw, path: str = "") -> Extra:

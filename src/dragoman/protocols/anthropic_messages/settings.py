@@ -20,6 +20,9 @@ _EFFORTS: Final = {
     Effort.MAX: "max",
 }
 _TIERS: Final = {"auto": "auto", "standard_only": "standard_only", "default": "standard_only", "priority": "auto"}
+MISSING: Final = ("seed", "frequency_penalty", "presence_penalty")
+"""Settings of other protocols that the API does not have."""
+
 _OFF: Final[dict[str, Any]] = {"type": "disabled"}
 
 
@@ -99,12 +102,8 @@ def _shown(thinking: dict[str, Any], control: ReasoningControl) -> dict[str, Any
 def encode_sampling(request: Request, target: Target, ledger: Ledger, *, thinks: bool) -> dict[str, Any]:
     """Return temperature, top_p, top_k and stop sequences, as far as they go together."""
     sampling = request.sampling
-    for name, value in (
-        ("seed", sampling.seed),
-        ("frequency_penalty", sampling.frequency_penalty),
-        ("presence_penalty", sampling.presence_penalty),
-    ):
-        if value:
+    for name in MISSING:
+        if getattr(sampling, name):
             ledger.dropped(name, name, "there is no such setting")
     stops = {"stop_sequences": stop} if (stop := _stops(sampling.stop, ledger)) else {}
     asked = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}

@@ -50,13 +50,17 @@ def encode_finish(finish: Finish, *, has_calls: bool, has_refusal: bool) -> str:
     return _WORDS[finish]
 
 
+_NO_PROMPT_DETAILS: Final = PromptDetails()
+_NO_COMPLETION_DETAILS: Final = CompletionDetails()
+
+
 def decode_usage(usage: WireUsage | None) -> Usage:
     """Return the figures as the IR counts: cached tokens apart from the input, reasoning within the output."""
     if usage is None:
         return Usage()
     prompt, completion = _whole(usage.prompt_tokens), _whole(usage.completion_tokens)
-    details = usage.prompt_tokens_details or PromptDetails()
-    thinking = usage.completion_tokens_details or CompletionDetails()
+    details = usage.prompt_tokens_details or _NO_PROMPT_DETAILS
+    thinking = usage.completion_tokens_details or _NO_COMPLETION_DETAILS
     read = _first(
         details.cached_tokens,
         usage.prompt_cache_hit_tokens,  # DeepSeek
@@ -97,4 +101,7 @@ def _whole(number: Number) -> int | None:
 
 
 def _first(*numbers: Number) -> int | None:
-    return next((int(number) for number in numbers if number is not None), None)
+    for number in numbers:
+        if number is not None:
+            return int(number)
+    return None

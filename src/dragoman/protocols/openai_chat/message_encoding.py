@@ -11,9 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-import msgspec
-from msgspec import Raw
-
 from dragoman.codec import Target
 from dragoman.ir.failures import RequestError, UnsupportedError
 from dragoman.ir.request import (
@@ -40,7 +37,7 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.seals import may_return
 from dragoman.protocols.openai_chat.losses import Tally
-from dragoman.protocols.openai_chat.reasoning import DETAILS, EXTRA_CONTENT
+from dragoman.protocols.openai_chat.reasoning import DETAILS, EXTRA_CONTENT, Detail, native_details, native_extra
 from dragoman.protocols.openai_chat.wire import ORIGIN
 from dragoman.wire.arguments import as_object
 
@@ -55,8 +52,6 @@ _ERROR: Final = "Error: "
 _UNANSWERED: Final = "Error: the call was interrupted and has no result"
 _SEE_BELOW: Final = "(see what the user message after this one shows)"
 _ATTACHED: Final = "(from the result of the tool call {})"
-
-_items_of: Final = msgspec.json.Decoder(list[Raw]).decode
 
 Wire = dict[str, Any]
 
@@ -220,22 +215,23 @@ class _Writer:
             function = {"name": call.name, "arguments": bytes(arguments).decode()}
             written = {"id": call.id, "type": "function", "function": function}
         if call.seal:
-            if call.seal.form == EXTRA_CONTENT and may_return(call.seal, ORIGIN, self._provider):
-                written["extra_content"] = Raw(call.seal.data.encode())
+            returns = call.seal.form == EXTRA_CONTENT and may_return(call.seal, ORIGIN, self._provider)
+            if returns and (extra := native_extra(call.seal)) is not None:
+                written["extra_content"] = extra
             else:
                 self._tally.add("foreign_reasoning", path)
         yield written
 
     def _reasoning_fields(self, thoughts: Sequence[tuple[str, Reasoning]], *, has_calls: bool) -> Wire:
         dialect, tally = self._dialect, self._tally
-        details: list[Raw] = []
+        details: list[Detail] = []
         texts: list[str] = []
         for path, thought in thoughts:
             seal = thought.seal
             if seal is None or not may_return(seal, ORIGIN, self._provider):
                 tally.add("foreign_reasoning", path)
             elif seal.form == DETAILS and dialect.reasoning_details:
-                details += _items_of(seal.data.encode())
+                details += native_details(seal)
             elif thought.text and dialect.reasoning_field:
                 texts.append(thought.text)
             elif thought.text or seal.data:

@@ -1,6 +1,7 @@
 """The raw lane: what is read of, and done to, bytes that pass between a client and an upstream that both speak Chat."""
 
 import re
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,8 @@ from dragoman.protocols.openai_chat.reasoning import (
     EXTRA_CONTENT,
     Detail,
     decode_call_seal,
-    details_of,
+    native_details,
+    native_extra,
     seal_of,
 )
 from dragoman.protocols.openai_chat.wire import ORIGIN, WireUsage
@@ -28,6 +30,8 @@ from dragoman.wire.splicing import ModelEcho
 class _Peek(msgspec.Struct):
     model: str
     stream: bool | None = None
+    user: Any = None
+    prompt_cache_key: Any = None
 
 
 class _Message(msgspec.Struct):
@@ -41,6 +45,7 @@ class _Message(msgspec.Struct):
 _PEEK: Final = msgspec.json.Decoder(_Peek)
 _fields_of: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _items_of: Final = msgspec.json.Decoder(list[Raw]).decode
+_details_of: Final = msgspec.json.Decoder(list[Detail]).decode
 _usage_of: Final = msgspec.json.Decoder(WireUsage).decode
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details")
@@ -52,9 +57,13 @@ _DONE: Final = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
 
 
 def peek(body: bytes) -> Peek:
-    """Return the model and whether the reply is to be streamed. Raises RequestError naming the field that is wrong."""
+    """Return the model, whether the reply streams, and who asks. Raises RequestError naming the field that is wrong."""
     found = read_with(_PEEK, body, "", lambda _path, _value: None)
-    return Peek(found.model, bool(found.stream))
+    return Peek(found.model, bool(found.stream), _text(found.user), _text(found.prompt_cache_key))
+
+
+def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+    return value if isinstance(value, str) and value else None
 
 
 def echo(model: str) -> ModelEcho:
@@ -64,18 +73,23 @@ def echo(model: str) -> ModelEcho:
 
 def read_usage(head: bytes, tail: bytes) -> Usage:
     """Return the last figures that stand in the ends of a relayed reply; none when there are none."""
-    for part in (tail, head):
-        for found in reversed(_USAGE.findall(part)):
-            try:
-                return decode_usage(_usage_of(found))
-            except msgspec.DecodeError:
-                continue
-    return Usage()
+    return _last_usage(tail) or _last_usage(head) or Usage()
+
+
+def _last_usage(part: bytes) -> Usage | None:
+    place = part.rfind(b'"usage"')
+    while place >= 0:
+        found = _USAGE.match(part, place)
+        if found is not None:
+            with suppress(msgspec.DecodeError):
+                return decode_usage(_usage_of(found.group(1)))
+        place = part.rfind(b'"usage"', 0, place)
+    return None
 
 
 def is_finished(tail: bytes) -> bool:
-    """Tell whether a relayed stream has said that it ends, or why."""
-    return _DONE.search(tail) is not None or _FINISH.search(tail) is not None
+    """Tell whether a relayed stream has said that it ends, or why. Nearly always the last line says it."""
+    return tail.endswith(b"data: [DONE]\n\n") or _DONE.search(tail) is not None or _FINISH.search(tail) is not None
 
 
 # Seals --------------------------------------------------------------------------------------------------------------------
@@ -103,7 +117,7 @@ def _unseal_message(raw: Raw, index: int, target: Target, ledger: Ledger) -> Raw
     """Return a message without our seals; one that has none, for all that it mentions them, as it is."""
     try:
         fields = _fields_of(raw)
-        details = details_of(fields.get("reasoning_details", b"[]"))
+        details = _details_of(fields.get("reasoning_details", b"[]"))
         calls = _items_of(fields.get("tool_calls", b"[]"))
     except (msgspec.DecodeError, RecursionError):
         return raw
@@ -131,7 +145,7 @@ def _opened(detail: Detail) -> list[Detail]:
     seal = seal_of(detail)
     if seal is None:
         return [detail]
-    return details_of(seal.data.encode()) if seal.form == DETAILS else []
+    return native_details(seal) if seal.form == DETAILS else []
 
 
 def _unseal_call(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw:
@@ -145,7 +159,8 @@ def _unseal_call(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw:
     if seal is None or seal.is_native:
         return raw
     rest: dict[str, Any] = {name: value for name, value in fields.items() if name != "extra_content"}
-    if seal.form == EXTRA_CONTENT and may_return(seal, ORIGIN, target.provider):
-        return Raw(msgspec.json.encode({**rest, "extra_content": Raw(seal.data.encode())}))
+    returns = seal.form == EXTRA_CONTENT and may_return(seal, ORIGIN, target.provider)
+    if returns and (extra := native_extra(seal)) is not None:
+        return Raw(msgspec.json.encode({**rest, "extra_content": extra}))
     ledger.dropped("foreign_reasoning", f"{path}.extra_content", RAW_LOSSES["foreign_reasoning"].meaning)
     return Raw(msgspec.json.encode(rest))

@@ -15,7 +15,8 @@ from msgspec import Raw
 from dragoman.ir.failures import RequestError
 from dragoman.ir.request import Reasoning
 from dragoman.ir.seals import Seal, read_seal, write_seal
-from dragoman.protocols.openai_chat.wire import ORIGIN, is_given
+from dragoman.protocols.openai_chat.wire import ORIGIN, Answer, is_given
+from dragoman.wire.arguments import is_object
 
 PLAIN: Final = "reasoning_content"
 """The form of a seal that only remembers where plain reasoning came from."""
@@ -36,7 +37,7 @@ _PIECES: Final = ("text", "summary", "data")
 """The fields of a detail that arrive in pieces."""
 
 Detail = dict[str, Any]
-details_of: Final = msgspec.json.Decoder(list[Detail]).decode
+_details_of: Final = msgspec.json.Decoder(list[Detail]).decode
 
 
 class GoogleContent(msgspec.Struct, frozen=True):
@@ -78,7 +79,7 @@ def read_details(details: Raw, path: str) -> list[Detail]:
     if not is_given(details):
         return []
     try:
-        return details_of(details)
+        return _details_of(details)
     except (msgspec.DecodeError, RecursionError) as error:
         raise RequestError(f"`{path}` is no list of objects: {error}", param=path) from None
 
@@ -145,7 +146,7 @@ def details_for_client(block: Reasoning, first_index: int, *, repeats_text: bool
     if seal is None or (seal.protocol == ORIGIN and seal.form == PLAIN):
         return []
     if seal.protocol == ORIGIN and seal.form == DETAILS:
-        entries = details_of(seal.data.encode())
+        entries = native_details(seal)
         return [{**entry, "index": first_index + place} for place, entry in enumerate(entries)]
     entry: Detail
     if block.is_redacted:
@@ -164,6 +165,28 @@ def call_extra(seal: Seal) -> Raw:
 
 
 # From and to an upstream --------------------------------------------------------------------------------------------------
+
+
+def native_details(seal: Seal) -> list[Detail]:
+    """Return the details that a seal of that form holds; none when a client has tampered with it."""
+    return _lenient(Raw(seal.data.encode()))
+
+
+def native_extra(seal: Seal) -> Raw | None:
+    """Return the `extra_content` that a seal of that form holds; None when a client has tampered with it."""
+    return Raw(seal.data.encode()) if is_object(seal.data) else None
+
+
+def details_in(answer: Answer) -> list[Detail]:
+    """Return the details of an answer, or a delta's pieces of them; what is no list of objects says nothing."""
+    return _lenient(answer.reasoning_details) if is_given(answer.reasoning_details) else []
+
+
+def _lenient(details: Raw) -> list[Detail]:
+    try:
+        return _details_of(details)
+    except (msgspec.DecodeError, RecursionError):
+        return []
 
 
 def merged(pieces: Iterable[Detail]) -> list[Detail]:

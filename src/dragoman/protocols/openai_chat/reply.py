@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.codec import Audience, Source
-from dragoman.ir.failures import DragomanError, UpstreamProtocolError
+from dragoman.ir.failures import DragomanError, RequestError, UpstreamProtocolError
 from dragoman.ir.reply import Finish, Reply
 from dragoman.ir.request import (
     Audio,
@@ -41,7 +41,7 @@ from dragoman.protocols.openai_chat.reasoning import (
     Detail,
     call_extra,
     details_for_client,
-    details_of,
+    details_in,
     merged,
     text_of,
     write_details,
@@ -102,7 +102,7 @@ def _first_choice(reply: WireReply, data: bytes) -> WireChoice:
 
 def _decode_content(answer: Answer, source: Source) -> Iterator[Block]:
     """Yield everything but the calls: what was thought comes first."""
-    reasoning, details = readable_reasoning(answer), list(read_pieces(answer))
+    reasoning, details = readable_reasoning(answer), details_in(answer)
     if reasoning or details:
         yield Reasoning(
             (reasoning,) if reasoning else (),
@@ -121,16 +121,11 @@ def readable_reasoning(answer: Answer) -> str:
     """Return what can be read of an answer's, or a delta's, reasoning."""
     if text := answer.reasoning_content or answer.reasoning:
         return text
-    if is_given(answer.reasoning_details):
-        return "".join(map(text_of, details_of(answer.reasoning_details)))
+    if details := details_in(answer):
+        return "".join(map(text_of, details))
     if isinstance(answer.content, list):
         return "".join(map(_thought, answer.content))
     return ""
-
-
-def read_pieces(answer: Answer) -> Sequence[Detail]:
-    """Return the reasoning details of an answer, or a delta's pieces of them."""
-    return details_of(answer.reasoning_details) if is_given(answer.reasoning_details) else ()
 
 
 def is_redacted(text: str, details: Sequence[Detail]) -> bool:
@@ -179,7 +174,10 @@ def decode_citation(raw: Raw) -> Citation:
 def decode_picture(picture: Picture) -> Image:
     """Return a picture that the model made."""
     url = picture.image_url.url
-    return Image(decode_data_url(url, "images") if is_data_url(url) else UrlData(url))
+    try:
+        return Image(decode_data_url(url, "images") if is_data_url(url) else UrlData(url))
+    except RequestError as error:
+        raise UpstreamProtocolError(error.failure.message) from None
 
 
 def _decode_calls(answer: Answer, reply_id: str, source: Source) -> Iterator[ToolCall]:

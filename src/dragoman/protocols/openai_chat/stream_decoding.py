@@ -31,7 +31,7 @@ from dragoman.ir.request import Reasoning, Refusal, Text, ToolCall, ToolKind
 from dragoman.ir.seals import Seal
 from dragoman.protocols.openai_chat.endings import decode_finish, decode_usage
 from dragoman.protocols.openai_chat.errors import decode_error
-from dragoman.protocols.openai_chat.reasoning import Detail, merged
+from dragoman.protocols.openai_chat.reasoning import Detail, details_in, merged
 from dragoman.protocols.openai_chat.reply import (
     arguments_of,
     call_seal,
@@ -40,7 +40,6 @@ from dragoman.protocols.openai_chat.reply import (
     is_custom,
     is_redacted,
     made_up_id,
-    read_pieces,
     readable_reasoning,
     refusal_of,
     require_name,
@@ -153,6 +152,9 @@ class ChatStreamDecoder:
             # Most deltas are more words of the open text.
             if content.__class__ is str and content and self._text is not None and _is_only_text(delta):
                 events.append(TextDelta(self._text, content))
+            elif delta.tool_calls and not content and _is_only_calls(delta):
+                for piece in delta.tool_calls:
+                    self._take_call(piece, events)
             else:
                 self._take_delta(delta, events)
         if is_given(choice.error):
@@ -195,7 +197,7 @@ class ChatStreamDecoder:
     # Words
 
     def _take_reasoning(self, delta: Answer, events: list[Event]) -> None:
-        pieces, text = read_pieces(delta), readable_reasoning(delta)
+        pieces, text = details_in(delta), readable_reasoning(delta)
         if not pieces and not text:
             return
         if self._reasoning is None:
@@ -242,6 +244,12 @@ class ChatStreamDecoder:
 
     def _take_call(self, piece: ToolCallPiece, events: list[Event]) -> None:
         call = self._find_call(piece)
+        function = piece.function
+        # Most pieces are more arguments of an open call.
+        if call.block >= 0 and function is not None and isinstance(function.arguments, str) and not piece.extra_content:
+            if function.arguments:
+                self._add(call, function.arguments, events)
+            return
         if is_custom(piece):
             call.kind = ToolKind.CUSTOM
         name, text = _content_of(piece)
@@ -332,9 +340,13 @@ def _is_json(text: str) -> bool:
 
 
 def _is_only_text(delta: Answer) -> bool:
+    return delta.tool_calls is None and _is_only_calls(delta)
+
+
+def _is_only_calls(delta: Answer) -> bool:
+    """Tell whether a delta has nothing beside calls and words."""
     return (
-        delta.tool_calls is None
-        and not delta.reasoning_content
+        not delta.reasoning_content
         and not delta.reasoning
         and not delta.reasoning_details
         and delta.refusal is None

@@ -1,0 +1,69 @@
+"""The official SDKs, asked in one way whether the reply comes whole or as a stream."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import anthropic
+import openai
+from anthropic.types.message import Message
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat.chat_completion import ChatCompletion
+
+KEY = "sk-client-0123456789abcdef"
+Reply = TypeVar("Reply")
+
+
+class Told(NamedTuple, Generic[Reply]):
+    """What the SDK made of a reply, and the reply's headers."""
+
+    reply: Reply
+    headers: Mapping[str, str]
+
+
+@contextmanager
+def anthropic_client(url: str, **options: Any) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=url, **{"api_key": KEY, "max_retries": 0, "timeout": 20, **options}) as client:
+        yield client
+
+
+@contextmanager
+def openai_client(url: str, **options: Any) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{url}/v1", **{"api_key": KEY, "max_retries": 0, "timeout": 20, **options}) as client:
+        yield client
+
+
+def ask_messages(client: anthropic.Anthropic, *, streams: bool, **request: Any) -> Told[Message]:
+    """Ask with the Anthropic SDK; a question is enough where nothing else matters."""
+    request = {"max_tokens": 1000, "messages": [{"role": "user", "content": "Hello?"}], **request}
+    if streams:
+        with client.messages.stream(**request) as stream:
+            return Told(stream.get_final_message(), stream.response.headers)
+    raw = client.messages.with_raw_response.create(**request)
+    return Told(raw.parse(), raw.headers)
+
+
+def ask_chat(client: openai.OpenAI, *, streams: bool, **request: Any) -> Told[ChatCompletion]:
+    """Ask with the OpenAI SDK; a question is enough where nothing else matters."""
+    request = {"messages": [{"role": "user", "content": "Hello?"}], **request}
+    if not streams:
+        raw = client.chat.completions.with_raw_response.create(**request)
+        return Told(raw.parse(), raw.headers)
+    raw = client.chat.completions.with_raw_response.create(
+        **request, stream=True, stream_options={"include_usage": True}
+    )
+    state: Any = ChatCompletionStreamState()
+    for chunk in raw.parse():
+        state.handle_chunk(chunk)
+    return Told(state.current_completion_snapshot, raw.headers)
+
+
+def said(reply: Message) -> list[dict[str, Any]]:
+    """Return the reply's blocks as the wire has them; the SDK's own fields and empty ones are left out."""
+    return [block.model_dump(exclude_none=True, exclude={"parsed_output"}) for block in reply.content]
+
+
+def calls_of(reply: ChatCompletion) -> list[tuple[str, str, str]]:
+    """Return id, name and arguments of each tool call."""
+    calls = reply.choices[0].message.tool_calls or []
+    return [(call.id, call.function.name, call.function.arguments) for call in calls if call.type == "function"]
