@@ -1,0 +1,1 @@
+"""What the gateway costs: `make bench` measures its CPU time beside that of nginx as a plain proxy."""
