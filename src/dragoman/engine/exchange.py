@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
@@ -322,7 +322,8 @@ class Exchange:
         headers = failure_headers(failure)
         body = arrival.codec.encode_failure(failure, arrival.request_id)
         if isinstance(error, AnsweredError):
-            status, headers, body = failure.http_status, downward(error.headers), error.body
+            status, body = failure.http_status, error.body
+            headers = [*downward(error.headers), *_retry_advice(failure, error.headers)]
         self._record.status = status
         await self._client.answer(status, self._head(headers), body)
 
@@ -350,6 +351,15 @@ def failure_headers(failure: Failure) -> list[tuple[bytes, bytes]]:
     names = {name for name, _ in rows}
     if failure.retry_after and b"retry-after" not in names:
         rows.append((b"retry-after", header_value(failure.retry_after)))
-    if failure.should_retry is not None and b"x-should-retry" not in names:
-        rows.append((b"x-should-retry", b"true" if failure.should_retry else b"false"))
-    return rows
+    return [*rows, *_retry_advice(failure, {name.decode("latin-1") for name in names})]
+
+
+def _retry_advice(failure: Failure, given: Container[str]) -> Headers:
+    """Return the header that tells SDKs whether to try again, unless it is `given` already.
+
+    A key that was refused stays refused; without being told, Claude Code tries for over a minute.
+    """
+    advice = False if failure.kind is FailureKind.AUTHENTICATION else failure.should_retry
+    if advice is None or "x-should-retry" in given:
+        return ()
+    return ((b"x-should-retry", b"true" if advice else b"false"),)

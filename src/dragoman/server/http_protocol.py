@@ -26,10 +26,8 @@ HEAD_SECONDS: Final = 30.0
 """From the first byte of a head to its last."""
 HIGH_WATER: Final = 1024 * 1024
 """Unread body bytes at which the socket is no longer read."""
-MAX_QUEUE: Final = 32
+MAX_QUEUE: Final = 8
 """Requests that wait behind the one being answered at which the socket is no longer read."""
-PIECE_WEIGHT: Final = 64
-"""Bytes that a piece of a body takes beside its content: many tiny chunks are no way to fill our memory."""
 LINGER_SECONDS: Final = 2.0
 """How long a client that still sends may take to notice that we have closed."""
 ON_DISCONNECT: Final = "dragoman.on_disconnect"
@@ -39,35 +37,38 @@ _LOG: Final = logging.getLogger("dragoman.server")
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _INVALID_NAME: Final = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]|\A\Z")
 _CONTROLS: Final = bytes({*range(32), 127} - {9})
-_CLOSE: Final = b"connection: close\r\n"
-_CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+_CLOSE: Final = b"\r\nconnection: close"
+_CHUNKED: Final = b"\r\ntransfer-encoding: chunked"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _LAST_TAIL: Final = b"\r\n" + _LAST_CHUNK
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NO_LINE: Final = (b"", b"")
 _NEVER: Final = float("inf")
-_FRAMING: Final = frozenset({b"content-length: ", b"transfer-encoding: ", b"connection: "})
+_LENGTH: Final = b"\r\ncontent-length: "
+_ENCODING: Final = b"\r\ntransfer-encoding: "
+_CONNECTION: Final = b"\r\nconnection: "
+_FRAMING: Final = frozenset({_LENGTH, _ENCODING, _CONNECTION})
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 Waiters = list[asyncio.Future[None]]
-_NOBODY: Final[Waiters] = []
 
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 def _status_line(status: int) -> bytes:
-    return f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode()
+    return f"HTTP/1.1 {status} {_PHRASES.get(status, '')}".encode()
 
 
 STATUS_LINES: Final = {status: _status_line(status) for status in range(200, 600)}
-"""The first line of a reply, by its status."""
+"""The first line of a reply, by its status. In a head, every other line brings the CRLF before it."""
 
 
 def _plain(status: int, text: bytes) -> bytes:
-    head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(text)
-    return b"".join((STATUS_LINES[status], head, _CLOSE, b"\r\n", text))
+    fields = b"\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d" % len(text)
+    return b"".join((STATUS_LINES[status], fields, _CLOSE, b"\r\n\r\n", text))
 
 
 _BROKEN: Final = _plain(500, b"Internal Server Error")
@@ -80,17 +81,10 @@ _UNKNOWN_VERSION: Final = _plain(505, b"Only HTTP/1.1 and HTTP/1.0 are spoken he
 
 @lru_cache(maxsize=1024)
 def _field(name: bytes) -> bytes:
-    """Return what stands before a header's value."""
+    """Return what stands in a head before a header's value."""
     if _INVALID_NAME.search(name):
         raise RuntimeError(f"`{name!r}` is no name for a header")
-    return name.lower() + b": "
-
-
-def _wake(waiters: Waiters) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
-    waiters.clear()
+    return b"\r\n%b: " % name.lower()
 
 
 class _RefusedError(Exception):
@@ -108,14 +102,14 @@ class _Exchange:
         "_connection",
         "_is_asked_for",
         "_is_chunked",
-        "_is_head_only",
-        "_is_http_1_0",
         "_is_read",
+        "_method",
         "_on_lost",
         "_remaining",
         "_scope",
         "_start",
         "_task",
+        "_version",
         "_waiters",
         "headers",
         "is_begun",
@@ -126,22 +120,24 @@ class _Exchange:
         "pieces",
     )
 
+    _is_chunked: bool
+    _remaining: float
+    _task: asyncio.Task[None]
+
     def __init__(self, connection: "HttpProtocol", scope: Scope, headers: Headers, *, keeps_alive: bool) -> None:
         self._connection = connection
         self._scope: Scope | None = scope
-        self._task: asyncio.Task[None] | None = None
+        self._method = scope["method"]
+        self._version = scope["http_version"]
         # The request.
         self.headers = headers
         self.pieces: list[bytes] = []
         self.is_whole = self._is_read = self._is_asked_for = False
-        self._waiters: Waiters = _NOBODY
+        self._waiters: Waiters | None = None
         # The reply.
-        self._is_head_only = scope["method"] == "HEAD"
-        self._is_http_1_0 = scope["http_version"] == "1.0"
         self.keeps_alive = keeps_alive
         self._start: Message | None = None
-        self.is_begun = self._is_chunked = self.is_complete = self.is_lost = False
-        self._remaining = 0.0
+        self.is_begun = self.is_complete = self.is_lost = False
         self._on_lost: Callable[[], object] | None = None
 
     def launch(self, app: App) -> asyncio.Task[None]:
@@ -153,7 +149,7 @@ class _Exchange:
         # The scope knows us: were it kept, every exchange would be a cycle for the collector.
         scope, self._scope = self._scope, None
         try:
-            await app(cast("Scope", scope), self.receive, self.send)
+            await app(scope, self.receive, self.send)  # type: ignore[arg-type]  # it is there: we run once
         except Exception:  # noqa: BLE001 - whatever it is, the client is told and the server goes on
             _LOG.exception("the application failed")
             self._break_off()
@@ -165,7 +161,7 @@ class _Exchange:
                 _LOG.error("the application returned without a complete reply")
                 self._break_off()
         finally:
-            self._connection.tasks.discard(cast("asyncio.Task[None]", self._task))
+            self._connection.tasks.discard(self._task)
 
     # The request.
 
@@ -177,24 +173,24 @@ class _Exchange:
             if not self._is_asked_for:
                 self._ask_for_body()
             waiter = self._connection.loop.create_future()
-            if self._waiters is _NOBODY:
+            if self._waiters is None:
                 self._waiters = []
             self._waiters.append(waiter)
             await waiter
         return {"type": "http.disconnect"}
 
     def _take(self) -> Message:
-        body = b"".join(self.pieces)
+        pieces = self.pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._is_read = self.is_whole
         self.drop_pieces()
         return {"type": "http.request", "body": body, "more_body": not self.is_whole}
 
     def drop_pieces(self) -> None:
         """Make room for more of the body."""
-        pieces = self.pieces
-        if pieces:
-            self._connection.let_in(sum(map(len, pieces)) + PIECE_WEIGHT * len(pieces))
-            pieces.clear()
+        self.pieces.clear()
+        if not self.is_whole:
+            self._connection.let_in()
 
     def _ask_for_body(self) -> None:
         """Ask a client for its body that waits with it for a word of ours (RFC 9110 10.1.1)."""
@@ -204,17 +200,15 @@ class _Exchange:
 
     def _is_held_back(self) -> bool:
         expects = any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers)
-        return expects and not self._is_asked_for and not self._is_http_1_0
-
-    def complete_request(self) -> None:
-        """Take that the whole body is there."""
-        self.is_whole = True
-        if self._waiters:
-            _wake(self._waiters)
+        return expects and not self._is_asked_for and self._version != "1.0"
 
     def wake(self) -> None:
         """Let whoever waits in `receive` look again."""
-        _wake(self._waiters)
+        if self._waiters:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._waiters.clear()
 
     def call_when_lost(self, callback: Callable[[], object]) -> None:
         """Have `callback` called when the client is lost before the reply is complete (the extension in the scope)."""
@@ -229,7 +223,7 @@ class _Exchange:
             return
         self.is_lost = True
         self.drop_pieces()
-        _wake(self._waiters)
+        self.wake()
         callback, self._on_lost = self._on_lost, None
         if callback is not None:
             callback()
@@ -272,42 +266,43 @@ class _Exchange:
             raise RuntimeError(f"`{status}` is no status for a reply")
         length: int | None = None
         says_close = False
-        lines = 1
         parts = [status_line]
         defaults = self._connection.state.default_headers
         for name, value in (*defaults, *headers) if defaults else headers:
             field = _field(name)
             if field in _FRAMING:
-                if field == b"transfer-encoding: ":
+                if field == _ENCODING:
                     # Ours to choose.
                     continue
-                if field == b"connection: ":
+                if field == _CONNECTION:
                     says_close = says_close or b"close" in map(bytes.strip, value.lower().split(b","))
                 elif length is not None or not value.isdigit():
                     raise RuntimeError(f"`{value!r}` is no content-length, or one too many")
                 else:
                     length = int(value)
-            parts += (field, value, b"\r\n")
-            lines += 1
+            parts.append(field)
+            parts.append(value)
+        lines = len(parts) // 2
         if says_close or (not self.is_whole and self._is_held_back()):
             # A client whose body we did not ask for may send it or not: what came next could not be told apart.
             self.keeps_alive = False
         if not self.keeps_alive and not says_close:
             parts.append(_CLOSE)
             lines += 1
-        if self._is_head_only or status in _WITHOUT_BODY:
+        self._is_chunked = False
+        if self._method == "HEAD" or status in _WITHOUT_BODY:
             self._remaining = 0
         elif length is not None:
             self._remaining = length
-        elif self._is_http_1_0:
+        elif self._version == "1.0":
             self._remaining = _NEVER
         else:
             self._is_chunked = True
             parts.append(_CHUNKED)
             lines += 1
-        parts.append(b"\r\n")
+        parts.append(b"\r\n\r\n")
         head = b"".join(parts)
-        if len(head.translate(None, _CONTROLS)) != len(head) - 2 * (lines + 1):
+        if len(head.translate(None, _CONTROLS)) != len(head) - 2 * (lines + 2):
             raise RuntimeError("a header's value has control characters")
         return head
 
@@ -316,7 +311,7 @@ class _Exchange:
             if not body:
                 return _LAST_CHUNK if is_last else b""
             return b"%x\r\n%b%b" % (len(body), body, _LAST_TAIL if is_last else b"\r\n")
-        if self._is_head_only:
+        if self._method == "HEAD":
             return b""
         self._remaining = remaining = self._remaining - len(body)
         if remaining < 0:
@@ -329,7 +324,7 @@ class _Exchange:
         self.is_complete = True
         self._on_lost = None
         if self._waiters:
-            _wake(self._waiters)
+            self.wake()
         if self.pieces:
             self.drop_pieces()
         self._connection.finish(self)
@@ -346,7 +341,7 @@ class _Exchange:
             return
         self.keeps_alive = False
         self.is_begun = True
-        self._connection.transport.write(_BROKEN_WITHOUT_BODY if self._is_head_only else _BROKEN)
+        self._connection.transport.write(_BROKEN_WITHOUT_BODY if self._method == "HEAD" else _BROKEN)
         self._complete()
 
 
@@ -365,6 +360,7 @@ class HttpProtocol(asyncio.Protocol):
         "_is_mixed",
         "_is_read_paused",
         "_keep_alive_seconds",
+        "_line",
         "_next_look",
         "_now",
         "_parser",
@@ -408,6 +404,7 @@ class HttpProtocol(asyncio.Protocol):
         # Receiving.
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._template: dict[str, Any] = {}
+        self._line = _NO_LINE
         self._url = b""
         self._headers: Headers = []
         self._receiving: _Exchange | None = None
@@ -451,7 +448,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - lost is lost
         """Take the end of the connection."""
-        self.state.connections.discard(self)  # type: ignore[arg-type]  # as there
+        self.state.connections.discard(self)
         self._parser = None
         if self._timer is not None:
             self._timer.cancel()
@@ -477,8 +474,10 @@ class HttpProtocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let `send` go on."""
         self.is_write_paused = False
-        if self._writers:
-            _wake(self._writers)
+        for waiter in self._writers:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._writers.clear()
 
     async def drain(self) -> None:
         """Return when the transport takes more, or when there is nobody to send to."""
@@ -526,6 +525,7 @@ class HttpProtocol(asyncio.Protocol):
         """Pass on what came of a body that is not there yet, and keep it within its limits."""
         if exchange.pieces:
             self._barren = 0
+            self._unread += size
             exchange.wake()
             if self._unread > HIGH_WATER:
                 self._pause_reading()
@@ -539,9 +539,9 @@ class HttpProtocol(asyncio.Protocol):
             self._is_read_paused = True
             self.transport.pause_reading()
 
-    def let_in(self, size: int) -> None:
-        """Take that `size` bytes have been read."""
-        self._unread -= size
+    def let_in(self) -> None:
+        """Take that the body that is coming in has been read as far as it came."""
+        self._unread = 0
         if self._is_read_paused:
             self._resume_reading()
 
@@ -569,19 +569,26 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Have the request answered, at once or when those before it are."""
-        parser = cast("HttpRequestParser", self._parser)
         headers, self._headers = self._headers, []
         self._is_in_head = False
-        self._barren = 0
+        parser = self._parser
+        if parser is None:
+            return
         if parser.should_upgrade():
             self._upgrade = headers
             return
-        scope = self._make_scope(parser, headers)
-        keeps_alive = parser.should_keep_alive() and scope["http_version"] == "1.1"
+        keeps_alive = parser.should_keep_alive()
+        if self._url != self._line[0] or parser.get_method() != self._line[1] or not keeps_alive:
+            self._read_line(parser)
+            keeps_alive = keeps_alive and self._template["http_version"] == "1.1"
+        scope = self._template.copy()
+        scope["headers"] = headers
+        scope["state"] = self._app_state.copy()
         exchange = _Exchange(self, scope, headers, keeps_alive=keeps_alive)
         scope["extensions"] = {ON_DISCONNECT: exchange.call_when_lost}
         self._receiving = exchange
         self._is_last = not keeps_alive
+        self._unread = self._barren = 0
         self._deadline = _NEVER
         if self._running is None:
             self._launch(exchange)
@@ -590,35 +597,27 @@ class HttpProtocol(asyncio.Protocol):
             if len(self._queue) >= MAX_QUEUE:
                 self._pause_reading()
 
-    def _make_scope(self, parser: HttpRequestParser, headers: Headers) -> Scope:
+    def _read_line(self, parser: HttpRequestParser) -> None:
+        """Put into the scope what the request's first line says. It seldom changes on a connection: that is kept."""
+        method, version = parser.get_method(), parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise _RefusedError(_UNKNOWN_VERSION)
         raw_path, query = _split_target(self._url)
-        path = raw_path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
-        root_path = self._root_path
-        if root_path:
-            path = root_path + path
-            raw_path = root_path.encode() + raw_path
-        scope = self._template.copy()
-        version = parser.get_http_version()
-        if version != "1.1":
-            if version != "1.0":
-                raise _RefusedError(_UNKNOWN_VERSION)
-            scope["http_version"] = version
-        scope["method"] = parser.get_method().decode("ascii")
-        scope["path"] = path
-        scope["raw_path"] = raw_path
-        scope["query_string"] = query
-        scope["headers"] = headers
-        scope["state"] = self._app_state.copy()
-        return scope
+        self._template |= {
+            "http_version": version,
+            "method": method.decode("ascii"),
+            "path": self._root_path + unquote(raw_path.decode("ascii")),
+            "raw_path": self._root_path.encode() + raw_path,
+            "query_string": query,
+        }
+        # What does not keep the connection alive may be HTTP/1.0, and is not what the next one looks like.
+        self._line = (self._url, method) if version == "1.1" else _NO_LINE
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; when nobody wants it any more it goes nowhere."""
         exchange = self._receiving
         if exchange is not None and not exchange.is_complete and not exchange.is_lost:
             exchange.pieces.append(body)
-            self._unread += len(body) + PIECE_WEIGHT
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -626,7 +625,8 @@ class HttpProtocol(asyncio.Protocol):
         if exchange is not None:
             self._receiving = None
             self._is_mixed = True
-            exchange.complete_request()
+            exchange.is_whole = True
+            exchange.wake()
 
     # What is not an exchange.
 
@@ -636,9 +636,9 @@ class HttpProtocol(asyncio.Protocol):
         The parser takes what follows for that other protocol. Another parser, told the same head without the wish,
         takes it for the body that was declared, if any.
         """
-        parser = cast("HttpRequestParser", self._parser)
-        method = parser.get_method()
-        if method == b"CONNECT":
+        parser = self._parser
+        method = parser.get_method() if parser is not None else b""
+        if parser is None or method == b"CONNECT":
             self._refuse(_MALFORMED)
             return
         line = b"%b %b HTTP/%b" % (method, self._url, parser.get_http_version().encode())
@@ -732,7 +732,7 @@ class HttpProtocol(asyncio.Protocol):
         self.transport.write_eof()
         self._wait(LINGER_SECONDS)
 
-    # Deadlines. The timer is not touched when one moves away: it looks again when it goes off.
+    # Deadlines: the timer is not touched when one moves away: it looks again when it goes off.
 
     def _wait(self, seconds: float) -> None:
         self._deadline = deadline = self._now() + seconds

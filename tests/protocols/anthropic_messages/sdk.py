@@ -1,5 +1,7 @@
 """The official SDK as a judge of what we write: real client code over a transport that never leaves the process."""
 
+# ruff: noqa: ANN401 - what stands here for a body is any JSON
+
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -9,7 +11,7 @@ import httpx2
 import msgspec
 import pydantic
 from anthropic.types.message import Message
-from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
+from anthropic.types.message_create_params import MessageCreateParams
 
 from dragoman.codec import Audience, Source, Target
 from dragoman.dialects import Dialect
@@ -50,7 +52,7 @@ def read_whole(body: bytes) -> Message:
 
 @cache
 def _params() -> pydantic.TypeAdapter[Any]:
-    return pydantic.TypeAdapter(MessageCreateParamsNonStreaming)
+    return pydantic.TypeAdapter(MessageCreateParams)
 
 
 def validate_request(body: bytes) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Requests from the wire to the IR."""
 
+# ruff: noqa: ANN401 - what stands here for a body is any JSON
+
 from typing import Any
 
 import msgspec
@@ -168,7 +170,9 @@ def test_a_tool_reference_names_its_tool() -> None:
 
 
 def test_thinking_keeps_a_native_signature_byte_for_byte() -> None:
-    assert block(type="thinking", thinking=" hm ", signature="EqQ+/=") == Reasoning((" hm ",), seal=Seal(NAME, "EqQ+/="))
+    assert block(type="thinking", thinking=" hm ", signature="EqQ+/=") == Reasoning(
+        (" hm ",), seal=Seal(NAME, "EqQ+/=")
+    )
     assert block(type="thinking", thinking="", signature="s") == Reasoning((), seal=Seal(NAME, "s"))
 
 
@@ -208,7 +212,9 @@ def test_unknown_fields_of_a_block_are_reported_by_name() -> None:
 def test_who_asked_for_a_call_is_reported_unless_it_is_the_model() -> None:
     call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
     direct = [{"role": "assistant", "content": [{**call, "caller": {"type": "direct"}}]}]
-    other = [{"role": "assistant", "content": [{**call, "caller": {"type": "code_execution_20250825", "tool_id": "x"}}]}]
+    other = [
+        {"role": "assistant", "content": [{**call, "caller": {"type": "code_execution_20250825", "tool_id": "x"}}]}
+    ]
     assert decoded(body(messages=direct))[1] == []
     assert decoded(body(messages=other))[1] == ["tool_caller"]
 
@@ -241,7 +247,9 @@ def test_what_another_protocol_may_not_leave_out_matters(name: str, value: Any, 
 
 
 def test_null_is_the_same_as_nothing() -> None:
-    got = request(container=None, speed=None, metadata=None, tools=None, thinking=None, stop_sequences=None, stream=None)
+    got = request(
+        container=None, speed=None, metadata=None, tools=None, thinking=None, stop_sequences=None, stream=None
+    )
     assert got == request()
 
 

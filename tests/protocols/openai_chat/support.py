@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from dragoman.codec import Audience, Source, Target
 from dragoman.dialects import Dialect
@@ -10,10 +10,13 @@ from dragoman.ir.collecting import collect
 from dragoman.ir.events import Event
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Reply
-from dragoman.ir.request import Message, Request, Role
+from dragoman.ir.request import Block, Message, Request, Role
 from dragoman.protocols.openai_chat import PROTOCOL
 from dragoman.receiver import Receiver
 from dragoman.wire.sse import write_frame
+
+Json: TypeAlias = Any
+"""Any JSON value, or a setting of any type."""
 
 SOURCE = Source("deep", "m1")
 DONE = b"data: [DONE]\n\n"
@@ -26,14 +29,19 @@ def audience(*, wants_usage: bool = True) -> Audience:
 # Requests
 
 
-def decoded(*messages: Any, ledger: Ledger | None = None, **fields: Any) -> Request:
+def decoded(*messages: Json, ledger: Ledger | None = None, **fields: Json) -> Request:
     """Read a client's request with these messages and fields."""
     body = json.dumps({"model": "m", "messages": messages or [{"role": "user", "content": "hi"}], **fields}).encode()
     return PROTOCOL.decode_request(body, Ledger() if ledger is None else ledger)
 
 
 def encoded(
-    request: Request, ledger: Ledger | None = None, *, provider: str = "deep", max_output: int | None = None, **dialect: Any
+    request: Request,
+    ledger: Ledger | None = None,
+    *,
+    provider: str = "deep",
+    max_output: int | None = None,
+    **dialect: Json,
 ) -> dict[str, Any]:
     """Write a request for an upstream and read it as JSON."""
     target = Target(provider, "up", Dialect(**dialect), max_output)
@@ -41,16 +49,16 @@ def encoded(
     return body
 
 
-def asking(*messages: Message, **fields: Any) -> Request:
+def asking(*messages: Message, **fields: Json) -> Request:
     """Return a request in the IR."""
     return Request("m", messages, **fields)
 
 
-def user(*blocks: Any) -> Message:
+def user(*blocks: Block) -> Message:
     return Message(Role.USER, blocks)
 
 
-def assistant(*blocks: Any) -> Message:
+def assistant(*blocks: Block) -> Message:
     return Message(Role.ASSISTANT, blocks)
 
 
@@ -61,13 +69,15 @@ def codes(ledger: Ledger) -> list[str]:
 # Streams
 
 
-def chunk(delta: Any = None, finish: str | None = None, **fields: Any) -> bytes:
+def chunk(delta: Json = None, finish: str | None = None, **fields: Json) -> bytes:
     """Return one chunk of a stream as an upstream sends it."""
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
     return write_frame(json.dumps({"id": "chatcmpl-1", "model": "m1", "choices": choices, **fields}).encode())
 
 
-def call(index: int | None = None, id_: str | None = None, name: str | None = None, arguments: str | None = None) -> Any:
+def call(
+    index: int | None = None, id_: str | None = None, name: str | None = None, arguments: str | None = None
+) -> Json:
     """Return a delta with one piece of one tool call; what is None is left out."""
     function = {key: value for key, value in (("name", name), ("arguments", arguments)) if value is not None}
     piece = {key: value for key, value in (("index", index), ("id", id_)) if value is not None}

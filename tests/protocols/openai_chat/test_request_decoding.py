@@ -5,7 +5,6 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from tests.protocols.openai_chat.support import codes, decoded
 
 from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
@@ -36,21 +35,22 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.seals import Seal, write_seal
 from dragoman.protocols.openai_chat import PROTOCOL
+from tests.protocols.openai_chat.support import Json, codes, decoded
 
 PNG = "iVBORw0KGgo="
 
 
-def parts(*content: Any) -> tuple[Any, ...]:
+def parts(*content: Json) -> tuple[Any, ...]:
     return decoded({"role": "user", "content": list(content)}).messages[0].blocks
 
 
-def spoken(**message: Any) -> tuple[Any, ...]:
+def spoken(**message: Json) -> tuple[Any, ...]:
     """Return the blocks of an assistant message with these fields."""
     messages = ({"role": "user", "content": "hi"}, {"role": "assistant", **message})
     return decoded(*messages).messages[1].blocks
 
 
-def refused(*messages: Any, **fields: Any) -> str:
+def refused(*messages: Json, **fields: Json) -> str:
     """Return the field that the error for such a request names."""
     with pytest.raises(RequestError) as caught:
         decoded(*messages, **fields)
@@ -93,7 +93,11 @@ def test_a_tool_message_is_a_result() -> None:
         {"role": "tool", "tool_call_id": "c1", "content": "plain"},
         {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "x"}]},
         {"role": "tool", "tool_call_id": "c3", "content": ""},
-        {"role": "tool", "tool_call_id": "c4", "content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]},
+        {
+            "role": "tool",
+            "tool_call_id": "c4",
+            "content": [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}],
+        },
     )
     assert [message.blocks[0] for message in request.messages] == [
         ToolResult("c1", (Text("plain"),)),
@@ -140,7 +144,9 @@ def test_pictures_come_from_data_urls_and_addresses() -> None:
     )
 
 
-@pytest.mark.parametrize("url", ["data:image/png;base64", "data:,text", "ftp://x/y", "file:///etc/passwd", "nonsense", ""])
+@pytest.mark.parametrize(
+    "url", ["data:image/png;base64", "data:,text", "ftp://x/y", "file:///etc/passwd", "nonsense", ""]
+)
 def test_a_url_that_is_no_picture_names_its_field(url: str) -> None:
     part = {"type": "image_url", "image_url": {"url": url}}
     assert refused({"role": "user", "content": [part]}) == "messages[0].content[0].image_url.url"
@@ -169,11 +175,17 @@ def test_a_file_without_data_names_its_field() -> None:
 
 def test_anthropic_shaped_parts_are_accepted_one_by_one() -> None:
     request = decoded(
-        {"role": "user", "content": [
-            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
-            {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}, "title": "t"},
-        ]},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {"n": 9007199254740993}}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}, "title": "t"},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {"n": 9007199254740993}}],
+        },
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "no", "is_error": True}]},
     )
     assert [block for message in request.messages for block in message.blocks] == [
@@ -186,7 +198,10 @@ def test_anthropic_shaped_parts_are_accepted_one_by_one() -> None:
 
 def test_cache_breakpoints_are_read_from_parts_messages_and_the_request() -> None:
     request = decoded(
-        {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+        },
         {"role": "user", "content": "b", "cache_control": {"type": "ephemeral"}},
         {"role": "user", "content": [{"type": "text", "text": "c", "prompt_cache_breakpoint": {"mode": "explicit"}}]},
         cache_control={"type": "ephemeral"},
@@ -326,11 +341,14 @@ def test_tools_of_every_shape() -> None:
         ({"type": "tool", "name": "f"}, ToolChoice("tool", "f")),
         ({"type": "any"}, ToolChoice("any")),
         (
-            {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]}},
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]},
+            },
             ToolChoice("any", allowed=("f",)),
         ),
     ],
-)  # fmt: skip
+)
 def test_tool_choices(choice: object, expected: ToolChoice) -> None:
     assert decoded(tool_choice=choice).tool_choice == expected
 
@@ -347,7 +365,12 @@ def test_settings_find_their_places() -> None:
     sampling = request.sampling
     assert request.max_tokens == 9
     assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.stop) == (1.6, 0.5, 3, ("END",))
-    assert (sampling.seed, sampling.candidates, sampling.frequency_penalty, sampling.presence_penalty) == (1, 2, 0.1, 0.2)
+    assert (sampling.seed, sampling.candidates, sampling.frequency_penalty, sampling.presence_penalty) == (
+        1,
+        2,
+        0.1,
+        0.2,
+    )
     assert (request.user, request.service_tier, request.cache_key) == ("s", "flex", "k")
     assert request.parallel_tools is False
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from msgspec import Raw
-from tests.protocols.openai_chat.support import asking, assistant, codes, decoded, encoded, user
 
 from dragoman.codec import Target
 from dragoman.dialects import Dialect
@@ -43,6 +42,7 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.seals import Seal
 from dragoman.protocols.openai_chat import PROTOCOL
+from tests.protocols.openai_chat.support import Json, asking, assistant, codes, decoded, encoded, user
 
 HI = user(Text("hi"))
 PICTURE = Image(Base64Data("image/png", "iVBORw0KGgo="))
@@ -52,7 +52,9 @@ CALL = ToolCall("c1", "f", '{"n": 9007199254740993}')
 FUNCTION = FunctionTool("f", schema=Raw(b'{"type":"object","properties":{}}'))
 
 
-def messages_of(*messages: Message, ledger: Ledger | None = None, provider: str = "deep", **dialect: Any) -> list[dict[str, Any]]:
+def messages_of(
+    *messages: Message, ledger: Ledger | None = None, provider: str = "deep", **dialect: Json
+) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = encoded(asking(*messages), ledger, provider=provider, **dialect)["messages"]
     return sent
 
@@ -143,7 +145,7 @@ def test_documents_are_files_or_words() -> None:
         (Image(FileId("anthropic-messages", "file_1")), {}),
     ],
 )
-def test_what_cannot_be_sent_is_refused_by_name(block: Any, dialect: dict[str, Any]) -> None:
+def test_what_cannot_be_sent_is_refused_by_name(block: Json, dialect: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedError) as caught:
         messages_of(HI, user(Text("see"), block), **dialect)
     assert caught.value.failure.param == "messages[1].content[1]"
@@ -179,7 +181,9 @@ def test_a_turn_of_calls_alone_has_no_words_and_its_arguments_are_exact() -> Non
     assert messages_of(HI, assistant(CALL))[1] == {
         "role": "assistant",
         "content": None,
-        "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"n": 9007199254740993}'}}],
+        "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"n": 9007199254740993}'}}
+        ],
     }
 
 
@@ -247,9 +251,16 @@ def test_pictures_stay_in_the_tool_message_where_that_is_allowed() -> None:
 
 def test_custom_tools_are_native() -> None:
     call = ToolCall("c", "patch", "free\ntext", ToolKind.CUSTOM)
-    request = asking(HI, assistant(call), user(ToolResult("c")), tools=(CustomTool("patch", "d", Raw(b'{"type":"grammar","syntax":"lark","definition":"x"}')),))
+    request = asking(
+        HI,
+        assistant(call),
+        user(ToolResult("c")),
+        tools=(CustomTool("patch", "d", Raw(b'{"type":"grammar","syntax":"lark","definition":"x"}')),),
+    )
     body = encoded(request)
-    assert body["messages"][1]["tool_calls"] == [{"id": "c", "type": "custom", "custom": {"name": "patch", "input": "free\ntext"}}]
+    assert body["messages"][1]["tool_calls"] == [
+        {"id": "c", "type": "custom", "custom": {"name": "patch", "input": "free\ntext"}}
+    ]
     grammar = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}
     assert body["tools"] == [{"type": "custom", "custom": {"name": "patch", "description": "d", "format": grammar}}]
 
@@ -282,7 +293,12 @@ def test_reasoning_returns_to_where_it_came_from() -> None:
 
 @pytest.mark.parametrize(
     "seal",
-    [None, Seal("anthropic-messages", "sig"), Seal("anthropic-messages", "sig", "deep", "m"), Seal("openai-chat", "", "other", "m")],
+    [
+        None,
+        Seal("anthropic-messages", "sig"),
+        Seal("anthropic-messages", "sig", "deep", "m"),
+        Seal("openai-chat", "", "other", "m"),
+    ],
 )
 def test_foreign_reasoning_is_never_shown(seal: Seal | None) -> None:
     ledger = Ledger()
@@ -324,7 +340,9 @@ def test_functions_always_have_properties() -> None:
     tools = (
         FunctionTool("a"),
         FunctionTool("b", "d", Raw(b'{"type":"object","$schema":"s"}'), strict=True),
-        FunctionTool("c", schema=Raw(b'{"type":"object","properties":{"x":{"type":"integer","maximum":9007199254740993}}}')),
+        FunctionTool(
+            "c", schema=Raw(b'{"type":"object","properties":{"x":{"type":"integer","maximum":9007199254740993}}}')
+        ),
     )
     sent = encoded(asking(HI, tools=tools))["tools"]
     assert [tool["function"]["parameters"].get("properties") for tool in sent] == [
@@ -361,7 +379,10 @@ def test_tools_that_have_no_counterpart_are_reported() -> None:
         (ToolChoice("tool", "p"), {"type": "custom", "custom": {"name": "p"}}),
         (
             ToolChoice("any", allowed=("f", "gone")),
-            {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]}},
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]},
+            },
         ),
     ],
 )
@@ -432,9 +453,19 @@ def test_several_answers_are_refused() -> None:
         (ReasoningControl(), {}, {}, []),
         (ReasoningControl("adaptive"), {}, {}, []),
         (ReasoningControl("adaptive", effort=Effort.XHIGH), {}, {"reasoning_effort": "xhigh"}, []),
-        (ReasoningControl("adaptive", effort=Effort.MAX), {"efforts": ("low", "high")}, {"reasoning_effort": "high"}, ["effort"]),
+        (
+            ReasoningControl("adaptive", effort=Effort.MAX),
+            {"efforts": ("low", "high")},
+            {"reasoning_effort": "high"},
+            ["effort"],
+        ),
         (ReasoningControl("enabled", 31_999), {}, {"reasoning_effort": "high"}, ["thinking_budget"]),
-        (ReasoningControl("enabled", 2048), {"thinking_switch": "enable_thinking"}, {"enable_thinking": True, "thinking_budget": 2048}, []),
+        (
+            ReasoningControl("enabled", 2048),
+            {"thinking_switch": "enable_thinking"},
+            {"enable_thinking": True, "thinking_budget": 2048},
+            [],
+        ),
         (ReasoningControl("adaptive"), {"thinking_switch": "thinking"}, {"thinking": {"type": "enabled"}}, []),
         (ReasoningControl("disabled"), {}, {"reasoning_effort": "none"}, []),
         (ReasoningControl("disabled"), {"thinking_switch": "thinking"}, {"thinking": {"type": "disabled"}}, []),
@@ -442,7 +473,7 @@ def test_several_answers_are_refused() -> None:
         (ReasoningControl("disabled"), {"efforts": ("low",)}, {}, ["reasoning_control"]),
         (ReasoningControl(effort=Effort.HIGH), {"efforts": ()}, {}, ["reasoning_control"]),
     ],
-)  # fmt: skip
+)
 def test_thinking_in_the_servers_words(
     control: ReasoningControl, dialect: dict[str, Any], expected: dict[str, Any], losses: list[str]
 ) -> None:
@@ -562,15 +593,13 @@ def test_a_chat_request_that_is_read_and_written_says_the_same() -> None:
         {"role": "system", "content": "note"},
         {"role": "user", "content": "go"},
     ]  # fmt: skip
-    fields = {
+    fields: dict[str, Json] = {
         "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}],
-        "tool_choice": "auto", "max_tokens": 7, "temperature": 1.5, "reasoning_effort": "low", "seed": 3, "n": 1,
+        "tool_choice": "auto", "max_tokens": 7, "temperature": 1.5, "reasoning_effort": "low", "seed": 3,
         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}},
         "logit_bias": {"1": 2}, "metadata": {"a": "b"}, "parallel_tool_calls": True, "user": "u",
     }  # fmt: skip
     ledger = Ledger()
     body = encoded(decoded(*messages, **fields), ledger)
-    assert body == {"model": "up", "messages": messages, **fields} | {"n": None} or {**body, "n": 1} == {
-        "model": "up", "messages": messages, **fields,
-    }  # fmt: skip
+    assert body == {"model": "up", "messages": messages, **fields}
     assert not len(ledger)

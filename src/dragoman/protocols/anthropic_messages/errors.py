@@ -222,5 +222,5 @@ def _error(failure: Failure) -> _Error:
     message = failure.text
     if failure.kind is FailureKind.CONTEXT_TOO_LONG and not any(words in message for words in _ANTHROPIC_WORDS):
         # What Claude Code looks for before it compacts: https://code.claude.com/docs/en/llm-gateway-protocol
-        message = f"prompt is too long: {message}\ncapability_rejected: prompt_too_long"
+        message = f"{message}\ncapability_rejected: prompt_too_long"
     return _Error(_TYPES[failure.kind], message)

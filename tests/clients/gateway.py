@@ -1,0 +1,145 @@
+"""The gateway under test: a process of its own, with a configuration file, a port and a log."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.clients.upstream import CHAT, MESSAGES
+
+START_LIMIT = 15.0
+STOP_LIMIT = 10.0
+"""Seconds that the gateway may take to answer `/health`, and to end after SIGTERM."""
+
+CLIENT_KEY = "sk-client-0f1e2d3c4b5a69788796"
+"""What the client shows to the gateway. It must go no further."""
+
+UPSTREAM_KEYS = {CHAT: "sk-chat-upstream-5d41402abc4b2a76", MESSAGES: "sk-messages-upstream-7d793037a076"}
+"""What the gateway shows to each upstream."""
+
+UPSTREAM_MODELS = {CHAT: "coder-1", MESSAGES: "writer-1"}
+"""The one model of each upstream."""
+
+CONFIGURATION = """\
+[server]
+keys = ["{client_key}"]
+
+[providers.chat]
+protocol = "openai-chat"
+base_url = "http://127.0.0.1:{chat_port}/v1"
+api_key = "{chat_key}"
+models = ["coder-1"]
+
+[providers.messages]
+protocol = "anthropic-messages"
+base_url = "http://127.0.0.1:{messages_port}"
+api_key = "{messages_key}"
+models = ["writer-1"]
+
+[aliases]
+"claude-sonnet-*" = "chat/coder-1"
+"claude-opus-*" = "messages/writer-1"
+"""
+
+
+class GatewayError(Exception):
+    """The gateway did not come up, or did not go; its text says how, with its log."""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A running gateway."""
+
+    port: int
+    log: Path
+
+    def log_size(self) -> int:
+        return self.log.stat().st_size
+
+    def log_since(self, size: int) -> str:
+        """Give what was logged after the log had `size` bytes."""
+        return self.log.read_bytes()[size:].decode(errors="replace")
+
+
+def configuration(chat_port: int, messages_port: int) -> str:
+    """Write the configuration for two upstreams on loopback."""
+    return CONFIGURATION.format(
+        client_key=CLIENT_KEY,
+        chat_port=chat_port,
+        chat_key=UPSTREAM_KEYS[CHAT],
+        messages_port=messages_port,
+        messages_key=UPSTREAM_KEYS[MESSAGES],
+    )
+
+
+@asynccontextmanager
+async def running(configured: str, folder: Path) -> AsyncIterator[Gateway]:
+    """Run the gateway for as long as the block lasts."""
+    file = folder / "dragoman.toml"
+    file.write_text(configured, encoding="utf-8")
+    gateway = Gateway(_free_port(), folder / "gateway.log")
+    command = [str(Path(sys.executable).with_name("dragoman")), "serve", "--config", str(file)]
+    try:
+        with gateway.log.open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                *command, "--port", str(gateway.port), cwd=folder, env=_environment(folder), stdout=log, stderr=log
+            )
+    except OSError as error:
+        raise GatewayError(f"`{command[0]}` cannot be started: {error.strerror}") from error
+    try:
+        await _wait_for_health(process, gateway)
+        yield gateway
+    finally:
+        await _stop(process, gateway)
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    # Nothing of the person who runs this: no proxy, no DRAGOMAN_* setting, no key.
+    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "LANG": "C.UTF-8"}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+async def _wait_for_health(process: asyncio.subprocess.Process, gateway: Gateway) -> None:
+    try:
+        async with asyncio.timeout(START_LIMIT):
+            while not await _is_healthy(gateway.port):
+                if process.returncode is not None:
+                    raise GatewayError(f"it ended with code {process.returncode}:\n{gateway.log_since(0)}")
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        words = gateway.log_since(0)
+        raise GatewayError(f"`/health` did not answer 200 within {START_LIMIT:.0f} s:\n{words}") from None
+
+
+async def _is_healthy(port: int) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        writer.write(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nconnection: close\r\n\r\n" % port)
+        return b" 200 " in await reader.readline()
+    except ConnectionError:
+        return False
+    finally:
+        writer.close()
+
+
+async def _stop(process: asyncio.subprocess.Process, gateway: Gateway) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_LIMIT):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise GatewayError(f"it did not end within {STOP_LIMIT:.0f} s of SIGTERM:\n{gateway.log_since(0)}") from None
