@@ -109,6 +109,22 @@ def test_a_provider_without_a_list_takes_any_id(registry: Make) -> None:
     assert meant(made, "whatever", "local") == "local/whatever"
 
 
+def test_a_mistyped_model_of_a_provider_goes_to_nobody_else(registry: Make) -> None:
+    chosen = registry(
+        """
+        [providers.listed]
+        protocol = "openai-chat"
+        base_url = "http://127.0.0.1:1/v1"
+        models = ["m1"]
+        [providers.any]
+        protocol = "openai-chat"
+        base_url = "http://127.0.0.1:2/v1"
+        """
+    )
+    assert "`listed` has no model `typo`" in refused(chosen, "listed/typo")
+    assert meant(chosen, "vendor/model") == "any/vendor/model"
+
+
 def test_the_default_route_catches_unknown_names(registry: Make) -> None:
     made = registry(TWO + '[routes.default]\nto = "chat/m1"\n')
     resolved = resolve(made, "unheard-of")

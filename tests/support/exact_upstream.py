@@ -3,6 +3,8 @@
 The answers are written against the wire formats by hand (`tests/support/wires.py`), never by the codecs under test.
 """
 
+# ruff: noqa: ANN401 - what stands here for a body or a block is any JSON
+
 import asyncio
 import json
 import threading
@@ -12,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.faulty_upstream import ThreadedUpstream, chunk, head, read_request, until_left, whole
+from tests.support.faulty_upstream import ThreadedUpstream, chunk, head, read_request, reset, until_left, whole
 
 _NOTHING_PREPARED = whole(b'{"error":{"message":"the test has prepared no answer"}}', "500 Internal Server Error")
 _REASONS = {200: "OK", 429: "Too Many Requests", 529: "Overloaded"}
@@ -22,12 +24,14 @@ _REASONS = {200: "OK", 429: "Too Many Requests", 529: "Overloaded"}
 class Answer:
     """What goes out, one packet a piece. Behind `until` pieces the upstream waits for `gate`, if there is one.
 
-    `stays`: it then says nothing more and waits for the other side to leave; `closes`: it closes the connection.
+    `stays`: it then says nothing more and waits for the other side to leave; `closes`: it closes the connection; `resets`: it
+    breaks it off.
     """
 
     pieces: tuple[bytes, ...]
     stays: bool = False
     closes: bool = False
+    resets: bool = False
     gate: threading.Event | None = None
     until: int = 1
 
@@ -88,6 +92,10 @@ class ExactUpstream(ThreadedUpstream):
                 await until_left(reader)
                 asked.left_at = time.monotonic()
                 asked.left.set()
+                return
+            if answer.resets:
+                await asyncio.sleep(0.02)  # a reset overtakes what is still on its way
+                reset(writer)
                 return
             if answer.closes:
                 return

@@ -1,5 +1,7 @@
 """The official SDKs, asked in one way whether the reply comes whole or as a stream."""
 
+# ruff: noqa: ANN401 - what stands here for a body or a block is any JSON
+
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar

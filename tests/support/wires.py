@@ -4,6 +4,8 @@ https://platform.claude.com/docs/en/build-with-claude/streaming and
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
+# ruff: noqa: ANN401 - what stands here for a body or a block is any JSON
+
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -57,8 +59,12 @@ def message_start(**fields: Any) -> bytes:
 def block_events(index: int, block: Json) -> Iterator[bytes]:
     """Yield a block's events; what is long comes in two deltas."""
     kind = block["type"]
-    empty = {"text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}}}
-    yield event("content_block_start", index=index, content_block={**block, **empty.get(kind, {})})
+    empty: dict[str, Json] = {
+        "text": {"text": ""},
+        "thinking": {"thinking": "", "signature": ""},
+        "tool_use": {"input": {}},
+    }
+    yield event("content_block_start", index=index, content_block=block | empty.get(kind, {}))
     deltas: list[Json] = []
     if kind == "text":
         deltas = [{"type": "text_delta", "text": half} for half in _halves(block["text"])]
@@ -94,7 +100,7 @@ def messages_answer(reply: Mapping[str, Any], *, streams: bool) -> Answer:
 # OpenAI Chat
 
 
-def call(id: str, name: str, arguments: str) -> Json:  # noqa: A002 - the wire's own word
+def call(id: str, name: str, arguments: str) -> Json:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 

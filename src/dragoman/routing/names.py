@@ -118,7 +118,16 @@ def _anywhere(registry: Registry, name: str) -> tuple[Place, str] | None:
             return place, f"alias `{alias.glob}`"
     if place := registry.listed(name):
         return place, f"listed by `{place[0].name}`"
-    return _by_default(registry) or _by_any(registry.anywhere(name))
+    found = _by_default(registry)
+    if found is None and not _is_addressed(registry, name):
+        found = _by_any(registry.anywhere(name))
+    return found
+
+
+def _is_addressed(registry: Registry, name: str) -> bool:
+    """Tell whether `name` begins with a provider that there is: a mistyped model of one is nobody else's."""
+    head, slash, _ = name.partition("/")
+    return bool(slash) and registry.provider(head) is not None
 
 
 def _below(registry: Registry, name: str, prefix: str) -> tuple[Place, str] | None:

@@ -156,6 +156,10 @@ def test_usage_is_read_from_either_end() -> None:
         (b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n', True),
         (b'data: {"choices":[{"delta":{},"finish_reason":null}]}\n\n', False),
         (b'data: {"choices":[{"delta":{"content":"data: [DONE]"},"finish_reason":null}]}\n\n', False),
+        (b'data: {"error":{"message":"busy"}}\n\n', True),
+        (b'data: {"id":"x", "error" : "busy"}\n\n', True),
+        (b'data: {"id":"x","error":null,"choices":[]}\n\n', False),
+        (b'data: {"choices":[{"delta":{"content":"\\"error\\":{"},"finish_reason":null}]}\n\n', False),
         (b"", False),
     ],
 )

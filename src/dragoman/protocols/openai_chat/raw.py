@@ -54,6 +54,7 @@ _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
 _FINISH: Final = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
 _DONE: Final = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
+_ERROR: Final = re.compile(rb'^data: ?\{[^{}]*"error"\s*:\s*[{"]', re.MULTILINE)
 
 
 def peek(body: bytes) -> Peek:
@@ -88,8 +89,11 @@ def _last_usage(part: bytes) -> Usage | None:
 
 
 def is_finished(tail: bytes) -> bool:
-    """Tell whether a relayed stream has said that it ends, or why. Nearly always the last line says it."""
-    return tail.endswith(b"data: [DONE]\n\n") or _DONE.search(tail) is not None or _FINISH.search(tail) is not None
+    """Tell whether a relayed stream has said that it ends, or why, or has told the client of an error.
+
+    Nearly always the last line says it.
+    """
+    return tail.endswith(b"data: [DONE]\n\n") or any(pattern.search(tail) for pattern in (_DONE, _FINISH, _ERROR))
 
 
 # Seals --------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,64 @@
+"""A gateway before two scripted upstreams, for all tests that a worker runs; nothing is remembered from test to test."""
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from tests.support.gateway import RunningGateway, provider
+from tests.support.upstream import RunningUpstream
+
+
+@pytest.fixture(scope="session")
+def chat_upstream() -> Iterator[RunningUpstream]:
+    with RunningUpstream("openai-chat") as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+def messages_upstream() -> Iterator[RunningUpstream]:
+    with RunningUpstream("anthropic-messages") as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+def gateway_of_both(chat_upstream: RunningUpstream, messages_upstream: RunningUpstream) -> Iterator[RunningGateway]:
+    providers = {
+        "chat": provider("openai-chat", chat_upstream.base_url),
+        "messages": provider("anthropic-messages", messages_upstream.base_url),
+    }
+    with RunningGateway(providers) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client_of_both(gateway_of_both: RunningGateway) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=gateway_of_both.url, timeout=20) as open_client:
+        yield open_client
+
+
+@pytest.fixture
+def scripted_chat(chat_upstream: RunningUpstream) -> RunningUpstream:
+    """The Chat upstream behind the models `chat/...`."""
+    chat_upstream.seen.clear()
+    return chat_upstream
+
+
+@pytest.fixture
+def scripted_messages(messages_upstream: RunningUpstream) -> RunningUpstream:
+    """The Messages upstream behind the models `messages/...`."""
+    messages_upstream.seen.clear()
+    return messages_upstream
+
+
+@pytest.fixture
+def scripted_gateway(gateway_of_both: RunningGateway) -> RunningGateway:
+    """The gateway before both, without keys."""
+    gateway_of_both.lines.clear()
+    return gateway_of_both
+
+
+@pytest.fixture
+def client(scripted_gateway: RunningGateway, client_of_both: httpx2.Client) -> httpx2.Client:
+    """An HTTP client of that gateway."""
+    return client_of_both

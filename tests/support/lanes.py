@@ -1,0 +1,188 @@
+"""The four ways through the gateway, and a plain HTTP client to walk them: what is asked, and what each side says.
+
+A lane is named by its two protocols: `chat to messages` is a Chat client before a Messages upstream. Same names: the raw lane.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from typing import Any
+
+from dragoman.settings import Provider
+from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, stream_answer
+from tests.support.faulty_upstream import ThreadedUpstream
+from tests.support.gateway import RunningGateway, provider
+from tests.support.wires import DONE, completion, event, message, message_start, piece, text
+
+PROMPT = "the quick brown prompt"
+CLIENT_KEY = "sk-client-secret-0123456789"
+PATHS = {"messages": "/v1/messages", "chat": "/v1/chat/completions"}
+BEATS = {"messages": b'event: ping\ndata: {"type": "ping"}\n\n', "chat": b": keepalive\n\n"}
+ENDS = {"messages": b"event: message_stop\n", "chat": b"data: [DONE]\n\n"}
+
+_DELTA = {"type": "text_delta", "text": "Hello"}
+_STREAMS: dict[str, tuple[bytes, bytes, bytes]] = {
+    "chat": (
+        piece({"role": "assistant", "content": ""}),
+        piece({"content": "Hello"}),
+        piece({}, "stop") + piece(usage={"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}) + DONE,
+    ),
+    "messages": (
+        message_start(),
+        event("content_block_start", index=0, content_block=text(""))
+        + event("content_block_delta", index=0, delta=_DELTA),
+        event("content_block_stop", index=0)
+        + event(
+            "message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 7}
+        )
+        + event("message_stop"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A client's protocol and an upstream's: `chat` or `messages`."""
+
+    client: str
+    upstream: str
+
+    def __str__(self) -> str:
+        return f"{self.client} to {self.upstream}"
+
+    @property
+    def is_raw(self) -> bool:
+        return self.client == self.upstream
+
+    @property
+    def beat(self) -> bytes:
+        """The heartbeat that the client gets."""
+        return BEATS[self.client]
+
+    @property
+    def end(self) -> bytes:
+        """What only a reply that ended well has in it."""
+        return ENDS[self.client]
+
+    @property
+    def start(self) -> bytes:
+        """The upstream's first event; nothing is said in it."""
+        return _STREAMS[self.upstream][0]
+
+    @property
+    def content(self) -> bytes:
+        """The upstream's `Hello`."""
+        return _STREAMS[self.upstream][1]
+
+    @property
+    def more(self) -> bytes:
+        """One more `Hello` of the upstream's."""
+        return self.content[self.content.rindex(b"event: ") :] if self.upstream == "messages" else self.content
+
+    @property
+    def ending(self) -> bytes:
+        """The rest of the upstream's reply."""
+        return _STREAMS[self.upstream][2]
+
+    @property
+    def stream(self) -> bytes:
+        """The upstream's whole stream."""
+        return b"".join(_STREAMS[self.upstream])
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """The upstream's reply when it does not stream."""
+        return completion("Hello") if self.upstream == "chat" else message(text("Hello"))
+
+    def good(self, *, streams: bool) -> Answer:
+        """Return the upstream's good answer."""
+        return stream_answer(*_STREAMS[self.upstream]) if streams else json_answer(self.whole)
+
+    def request(self, *, streams: bool, prompt: str = PROMPT) -> bytes:
+        """Return the client's request."""
+        body = {
+            "model": f"{self.upstream}/some-model",
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": 99,
+            "stream": streams,
+        }
+        return json.dumps(body).encode()
+
+    def says_hello(self, body: bytes) -> bool:
+        """Tell whether `body` is a good answer, streamed or not."""
+        return b"Hello" in body and (self.end in body or body.startswith(b"{")) and not self.fails(body)
+
+    def fails(self, stream: bytes) -> bool:
+        """Tell whether the stream's last event is an error in the client's dialect."""
+        last = stream.rstrip(b"\n").rpartition(b"\n\n")[2]
+        if self.client == "messages":
+            return last.startswith(b'event: error\ndata: {"type":"error","error":{')
+        return last.startswith(b'data: {"error":{')
+
+
+LANES = [Lane(client, upstream) for client in PATHS for upstream in PATHS]
+
+
+def upstreams(server: ThreadedUpstream) -> dict[str, Provider]:
+    """Return the settings of `server` as a provider of either protocol, named by it."""
+    return {
+        "chat": provider("openai-chat", f"{server.url}/v1"),
+        "messages": provider("anthropic-messages", server.url),
+    }
+
+
+@contextmanager
+def asking(
+    gateway: RunningGateway | int,
+    lane: Lane,
+    *,
+    streams: bool,
+    prompt: str = PROMPT,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+) -> Iterator[HTTPConnection]:
+    """Send the request; `connection.getresponse()` waits for the reply's head. Leaving the block hangs up."""
+    port = gateway if isinstance(gateway, int) else gateway.port
+    connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
+    fields = {"content-type": "application/json", "authorization": f"Bearer {CLIENT_KEY}", **(headers or {})}
+    try:
+        connection.request("POST", PATHS[lane.client], lane.request(streams=streams, prompt=prompt), fields)
+        yield connection
+    finally:
+        connection.close()
+
+
+def ask(gateway: RunningGateway | int, lane: Lane, *, streams: bool, **more: Any) -> tuple[HTTPResponse, bytes]:
+    """Return the reply and its whole body."""
+    with asking(gateway, lane, streams=streams, **more) as connection:
+        response = connection.getresponse()
+        return response, response.read()
+
+
+def read_until(response: HTTPResponse, mark: bytes) -> bytes:
+    """Read the body until `mark` is in it, or its end; return what has been read."""
+    body = b""
+    while mark not in body:
+        piece = response.read1(65536)
+        if not piece:
+            break
+        body += piece
+    return body
+
+
+def error_of(body: bytes) -> dict[str, Any]:
+    """Return the error in a body or in a stream's last event."""
+    data = body.rstrip(b"\n").rpartition(b"data: ")[2]
+    error: dict[str, Any] = json.loads(data)["error"]
+    return error
+
+
+def still_works(gateway: RunningGateway, server: ExactUpstream, lane: Lane) -> None:
+    """Check that the next requests are answered as if nothing had been."""
+    for streams in (True, False):
+        server.answers(lane.good(streams=streams))
+        response, body = ask(gateway, lane, streams=streams)
+        assert response.status == 200
+        assert lane.says_hello(body)
