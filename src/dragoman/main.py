@@ -1,6 +1,8 @@
 """The composition root: the only room that knows all others. It joins settings, protocols, engine and edges."""
 
+import asyncio
 import secrets
+import signal
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 DEFAULT_DIALECT = "openai-chat"
 """Whose errors a client gets that cannot be recognised: the one that most tools speak."""
+
+_LAST_WORDS_SECONDS = 1.0
 
 
 def build(settings: Settings, sink: RecordSink = log_line, upstream: HttpUpstream | None = None) -> App:
@@ -131,26 +135,37 @@ def make_server(app: App, settings: Settings) -> "uvicorn.Server":
     """Return the HTTP server for `app`, to be run with the sockets of `listen`."""
     import uvicorn
 
-    class Server(uvicorn.Server):
-        """Tells the application when it is to take no more requests."""
+    from dragoman.server.http_protocol import HttpProtocol
 
-        def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ANN401 - as in the base class
+    class Server(uvicorn.Server):
+        """Tells the application when it is to take no more requests, and ends in good order when a signal has asked for it."""
+
+        def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ANN401, ARG002 - as in the base class
+            # The base class would remember the signal and, all done, let it kill the process: exit status 143 instead of 0.
             app.is_draining = True
-            super().handle_exit(sig, frame)
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            # Whoever ran out of time has been cancelled, and still tells its client so.
+            if tasks := tuple(self.server_state.tasks):
+                await asyncio.wait(tasks, timeout=_LAST_WORDS_SECONDS)
 
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=HttpProtocol,
         loop="uvloop",
         ws="none",
         lifespan="off",
         interface="asgi3",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         date_header=False,
         timeout_keep_alive=90,
-        timeout_graceful_shutdown=max(1, round(settings.server.drain_s)),
+        timeout_graceful_shutdown=settings.server.drain_s,  # type: ignore[arg-type] # it is only waited for
         backlog=2048,
     )
     return Server(config)

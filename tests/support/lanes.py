@@ -174,7 +174,7 @@ def read_until(response: HTTPResponse, mark: bytes) -> bytes:
 
 def error_of(body: bytes) -> dict[str, Any]:
     """Return the error in a body or in a stream's last event."""
-    data = body.rstrip(b"\n").rpartition(b"data: ")[2]
+    data = body if body.startswith(b"{") else body.rstrip(b"\n").rpartition(b"\ndata: ")[2]
     error: dict[str, Any] = json.loads(data)["error"]
     return error
 

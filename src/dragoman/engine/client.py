@@ -34,6 +34,10 @@ class ClientConnection(Protocol):
     def has_started(self) -> bool:
         """Whether the reply's head has been sent."""
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the reply's last byte has been sent: nothing can follow."""
+
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of a reply whose length is not known."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
@@ -16,15 +16,15 @@ from dragoman.engine.headers import downward, header_value
 from dragoman.engine.inflating import inflated
 from dragoman.engine.lanes import Errand, RawLane, TranslatedLane, UnseenError
 from dragoman.engine.models import ModelReply
+from dragoman.engine.opening import first_bytes, open_bytes, open_events
 from dragoman.engine.ports import Call, Clock, Ids, Incoming, ModelUpstream, Timeouts, Turn, Upstream, UpstreamReply
 from dragoman.engine.record import Record, RecordSink, log_line
-from dragoman.engine.relay import EarlyBeats, Heartbeat, drain, read_whole, relay
+from dragoman.engine.relay import EarlyBeats, Heartbeat, Stage, drain, read_whole, relay
 from dragoman.engine.retrying import retry_delay
-from dragoman.engine.stages import RawStage
 from dragoman.engine.watch import ClientWatch
 from dragoman.ir.collecting import collect
-from dragoman.ir.events import Event, ReplyFailed
-from dragoman.ir.failures import DragomanError, Failure, FailureKind
+from dragoman.ir.events import Event
+from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
 from dragoman.ir.losses import Ledger
 from dragoman.receiver import EventReceiver
 from dragoman.routing.identity import Identity, identify
@@ -80,16 +80,17 @@ class Exchange:
         self._path = path
         self._arrival = arrival
         self._client = client
+        self._watch = ClientWatch(client)
+        self._beats: EarlyBeats | None = None
         self._record = Record(arrival.request_id, arrival.codec.name, parts.clock.monotonic())
 
     async def run(self) -> None:
         """Answer. Whatever goes wrong is the client's answer and the record's failure; only cancellation is raised."""
-        watch = ClientWatch(self._client)
         try:
-            with watch:
+            with self._watch:
                 await self._answer_or_refuse()
         finally:
-            self._record.left = watch.left
+            self._record.left = self._watch.left
             self._parts.sink(self._record.line(self._parts.clock.monotonic()))
 
     async def _answer_or_refuse(self) -> None:
@@ -98,9 +99,9 @@ class Exchange:
         except DragomanError as error:
             await self._refuse(error)
         except asyncio.CancelledError:
-            # The client left (then nothing reaches it), or the gateway is being shut down (then it is told).
-            with suppress(Exception):
-                await self._refuse(DragomanError(_SHUTTING_DOWN))
+            if not self._watch.left:
+                with suppress(Exception):
+                    await self._refuse(DragomanError(_SHUTTING_DOWN))
             raise
         except Exception:
             LOG.exception("exchange %s: a mistake of the gateway's own", self._arrival.request_id)
@@ -138,7 +139,7 @@ class Exchange:
         call = lane.call(self._path) if isinstance(lane, RawLane) else lane.call()
         while True:
             try:
-                await self._ask(lane, call, peek)
+                await self._ask(lane, call, errand)
                 return
             except DragomanError as error:
                 await self._wait_to_retry(error)
@@ -169,54 +170,70 @@ class Exchange:
         record.retries += 1
         await clock.sleep(delay)
 
-    async def _ask(self, lane: RawLane | TranslatedLane, call: Call, peek: Peek) -> None:
-        parts, codec = self._parts, self._arrival.codec
-        beats = None
-        if peek.stream and codec.heartbeat:
-            beats = EarlyBeats(self._client, self._head(_STREAM_HEAD), codec.heartbeat, parts.limits.heartbeat)
+    async def _ask(self, lane: RawLane | TranslatedLane, call: Call, errand: Errand) -> None:
+        self._beats = self._early_beats(errand.peek)
         try:
-            reply = await parts.upstream.send(call, parts.limits.timeouts)
+            reply = await self._send(call)
+            try:
+                await self._carry(lane, inflated(reply), errand)
+            finally:
+                reply.close()
         finally:
-            if beats is not None:
-                await beats.stop()
-        try:
-            await self._carry(lane, inflated(reply), peek)
-        finally:
-            reply.close()
+            if self._beats is not None:
+                await self._beats.stop()
 
-    async def _carry(self, lane: RawLane | TranslatedLane, reply: UpstreamReply, peek: Peek) -> None:
+    def _early_beats(self, peek: Peek) -> EarlyBeats | None:
+        beat = self._arrival.codec.heartbeat
+        if not peek.stream or not beat:
+            return None
+        return EarlyBeats(self._client, self._head(_STREAM_HEAD), beat, self._parts.limits.heartbeat)
+
+    async def _send(self, call: Call) -> UpstreamReply:
+        try:
+            return await self._parts.upstream.send(call, self._parts.limits.timeouts)
+        except ValueError as error:
+            raise RequestError(str(error)) from None
+
+    async def _carry(self, lane: RawLane | TranslatedLane, reply: UpstreamReply, errand: Errand) -> None:
         if reply.status >= 300:
             await self._raise_answer(lane, reply)
-        content_type = reply.headers.get("content-type", "")
-        streams = "event-stream" in content_type or (
-            peek.stream and "json" not in content_type and "html" not in content_type
-        )
-        match lane:
-            case RawLane():
+        wants_stream = errand.peek.stream
+        streams = is_stream(reply.headers.get("content-type", ""), wants_stream=wants_stream)
+        if isinstance(lane, RawLane):
+            if streams == wants_stream:
                 await (self._relay_raw(lane, reply) if streams else self._pass_whole(lane, reply))
-            case TranslatedLane():
-                receiver = lane.receiver()
-                if streams:
-                    await self._relay_translated(lane, reply, receiver)
-                else:
-                    await self._translate_whole(lane, reply)
+                return
+            # A stream for a client that wants it whole, or the other way round: no bytes to pass on as they are.
+            lane = TranslatedLane(msgspec.structs.replace(errand, ledger=Ledger()))
+        if not streams:
+            await self._translate_whole(lane, reply)
+            return
+        first = await first_bytes(reply, lane.upstream)
+        carry = self._relay_translated if wants_stream else self._collect
+        await carry(lane, reply, lane.receiver(), first)
 
     async def _raise_answer(self, lane: RawLane | TranslatedLane, reply: UpstreamReply) -> None:
         if reply.status < 400:
             raise DragomanError(_redirected(reply))
         body = await read_whole(reply, _ERROR_LIMIT)
         failure = lane.upstream.decode_failure(reply.status, reply.headers, body)
-        if lane.name == "raw" and failure.kind is not FailureKind.UPSTREAM_INVALID:
-            raise AnsweredError(failure, reply.headers, body)
+        if failure.kind is not FailureKind.UPSTREAM_INVALID:
+            raise AnsweredError(failure, reply.headers, body) if lane.name == "raw" else DragomanError(failure)
+        if reply.status < 500:
+            # Some other server's page, at a wrong address most likely: nobody should try that again.
+            failure = msgspec.structs.replace(failure, should_retry=False)
         raise DragomanError(failure)
 
     # --- the raw lane -------------------------------------------------------------------------------------------------
 
     async def _relay_raw(self, lane: RawLane, reply: UpstreamReply) -> None:
+        head = self._head(downward(reply.headers))
+        if self._beats is not None:
+            self._beats.head = head
+        first = await open_bytes(reply, lane.receiver(), await first_bytes(reply, lane.upstream))
         stage = lane.stage()
-        await self._start(self._head(downward(reply.headers)))
-        await self._run_relay(reply, stage)
-        self._record.usage, self._record.failure = stage.usage, stage.failure
+        await self._start(head)
+        await self._relay(reply, stage, stage.feed(first))
 
     async def _pass_whole(self, lane: RawLane, reply: UpstreamReply) -> None:
         body, self._record.usage = lane.whole(await read_whole(reply, _WHOLE_LIMIT))
@@ -226,52 +243,35 @@ class Exchange:
 
     async def _ask_model(self, model: ModelUpstream, lane: TranslatedLane, errand: Errand) -> None:
         self._record.lane = "model"
-        batches = model.answer(Turn(lane.request, errand.identity.session, errand.key))
-        reply = ModelReply(batches)
+        self._beats = self._early_beats(errand.peek)
+        reply = ModelReply(model.answer(Turn(lane.request, errand.identity.session, errand.key)))
         try:
-            await self._relay_translated(lane, reply, EventReceiver())
-        finally:
-            reply.close()
-
-    async def _relay_translated(self, lane: TranslatedLane, reply: Incoming[Any], receiver: EventReceiver) -> None:
-        """Carry a reply that arrives as a stream, to a client that wants one or that wants it whole."""
-        if not lane.request.stream:
-            await self._collect(lane, reply, receiver)
-            return
-        heartbeat = Heartbeat(reply, self._parts.limits.heartbeat)
-        try:
-            opening = await self._open(reply, receiver)
-            stage = lane.stage(receiver)
-            await self._start(self._head(_STREAM_HEAD))
-            await relay(reply, stage, self._client, heartbeat, self._arrival.codec.heartbeat, stage.encode(opening))
-        finally:
-            heartbeat.stop()
-        self._record.usage, self._record.failure = stage.usage, stage.failure
-        await drain(reply)
-
-    async def _open(self, reply: Incoming[Any], receiver: EventReceiver) -> Sequence[Event]:
-        """Return the events up to the first content, or up to when the client must hear something.
-
-        Until then a failure can still be an HTTP error, and another attempt can still take this one's place.
-        """
-        events: list[Event] = []
-        while not receiver.has_content and not receiver.is_done:
-            chunk = await reply.read()
-            if chunk is None:
-                events += receiver.flush()
-            elif not chunk:
-                break
+            if errand.peek.stream:
+                await self._relay_translated(lane, reply, EventReceiver())
             else:
-                events += receiver.feed(chunk)
-        if events and isinstance(events[-1], ReplyFailed) and not receiver.has_content:
-            raise DragomanError(events[-1].failure)
-        return events
+                await self._collect(lane, reply, EventReceiver())
+        finally:
+            if self._beats is not None:
+                await self._beats.stop()
+            await reply.aclose()
 
-    async def _collect(self, lane: TranslatedLane, reply: Incoming[Any], receiver: EventReceiver) -> None:
-        events: list[Event] = []
+    async def _relay_translated(
+        self, lane: TranslatedLane, reply: Incoming[Any], receiver: EventReceiver, first: bytes = b""
+    ) -> None:
+        opening = await open_events(reply, receiver, first)
+        stage = lane.stage(receiver)
+        await self._start(self._head(_STREAM_HEAD))
+        await self._relay(reply, stage, stage.encode(opening))
+        if stage.failure is None:
+            await drain(reply)
+
+    async def _collect(
+        self, lane: TranslatedLane, reply: Incoming[Any], receiver: EventReceiver, first: bytes = b""
+    ) -> None:
+        events: list[Event] = receiver.feed(first) if first else []
         while not receiver.is_done:
-            chunk = await reply.read()
-            events += receiver.flush() if chunk is None else receiver.feed(chunk)
+            batch = await reply.read()
+            events += receiver.flush() if batch is None else receiver.feed(batch)
         whole = lane.restored(collect(events))
         self._record.usage = whole.usage
         await self._answer_whole(200, JSON_HEAD, lane.encode(whole))
@@ -288,18 +288,21 @@ class Exchange:
 
     # --- to the client ------------------------------------------------------------------------------------------------
 
-    async def _run_relay(self, reply: UpstreamReply, stage: RawStage) -> None:
-        heartbeat = Heartbeat(reply, self._parts.limits.heartbeat)
-        try:
-            await relay(reply, stage, self._client, heartbeat, self._arrival.codec.heartbeat)
-        finally:
-            heartbeat.stop()
-
     async def _start(self, head: Headers) -> None:
+        if self._beats is not None:
+            await self._beats.stop()
         self._record.first_byte = self._parts.clock.monotonic()
         self._record.status = 200
         if not self._client.has_started:
             await self._client.start(200, head)
+
+    async def _relay(self, reply: Incoming[Any], stage: Stage[Any], first: bytes) -> None:
+        heartbeat = Heartbeat(reply, self._parts.limits.heartbeat)
+        try:
+            await relay(reply, stage, self._client, heartbeat, self._arrival.codec.heartbeat, first)
+        finally:
+            heartbeat.stop()
+            self._record.usage, self._record.failure = stage.usage, stage.failure
 
     async def _answer_whole(self, status: int, headers: Headers, body: bytes) -> None:
         self._record.first_byte = self._parts.clock.monotonic()
@@ -314,8 +317,11 @@ class Exchange:
     async def _refuse(self, error: DragomanError) -> None:
         """Tell the client what went wrong, in its own dialect; with the upstream's own words where both speak the same."""
         failure, arrival = error.failure, self._arrival
+        if self._client.is_finished:
+            return
         self._record.failure = failure
         if self._client.has_started:
+            self._record.status = 200
             await self._client.finish(arrival.codec.encode_failure_event(failure, arrival.request_id))
             return
         status = arrival.codec.failure_status(failure)
@@ -343,6 +349,14 @@ def _redirected(reply: UpstreamReply) -> Failure:
         hint="redirects are not followed: give the upstream's final address as `base_url`",
         should_retry=False,
     )
+
+
+def is_stream(content_type: str, *, wants_stream: bool) -> bool:
+    """Tell whether a reply of this type is a stream. Where the type says nothing, it is taken for what was asked for."""
+    content_type = content_type.lower()
+    if "event-stream" in content_type:
+        return True
+    return wants_stream and "json" not in content_type and "html" not in content_type
 
 
 def failure_headers(failure: Failure) -> list[tuple[bytes, bytes]]:

@@ -84,6 +84,11 @@ class RawLane:
             session = conversation(decode(body, Ledger()))
         return errand.call(path, upward(errand.arrival.headers), body, session)
 
+    def receiver(self) -> Receiver:
+        """Return what reads the beginning of the upstream's stream, to know when there is content."""
+        attempt = self._errand.attempt
+        return Receiver(self.upstream, Source(attempt.provider, attempt.model))
+
     def stage(self) -> RawStage:
         """Return the stage for a streamed reply."""
         return RawStage(self._errand.client, self._errand.peek.model, self._errand.arrival.request_id)

@@ -65,8 +65,9 @@ class Upstream(Protocol):
     async def send(self, call: Call, timeouts: Timeouts) -> UpstreamReply:
         """Send `call` and return when the reply's head is there.
 
-        Raises `UpstreamUnreachableError` (nothing was sent or answered), `UpstreamTimeoutError` or `UpstreamCutError`. Cancelling
-        the awaiting task closes the connection.
+        Raises `UpstreamUnreachableError` (nothing was sent or answered), `UpstreamTimeoutError` or `UpstreamCutError`, and
+        ValueError for a call that cannot be written down (a header with a line break). Cancelling the awaiting task closes the
+        connection.
         """
 
     async def aclose(self) -> None:

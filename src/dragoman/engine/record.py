@@ -7,12 +7,25 @@ from typing import Final
 
 import msgspec
 
-from dragoman.ir.failures import Failure
+from dragoman.ir.failures import Failure, FailureKind
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Usage
 
 LOG: Final = logging.getLogger("dragoman.exchange")
 _MESSAGE_LENGTH: Final = 300
+_OWN_WORDS: Final = frozenset(
+    {
+        FailureKind.AUTHENTICATION,
+        FailureKind.INTERNAL,
+        FailureKind.NOT_FOUND,
+        FailureKind.NOT_IMPLEMENTED,
+        FailureKind.SHUTTING_DOWN,
+        FailureKind.TIMEOUT,
+        FailureKind.UPSTREAM_CUT,
+        FailureKind.UPSTREAM_UNREACHABLE,
+    }
+)
+"""The kinds that say nothing but our own words, unless they came in an upstream's answer."""
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -97,8 +110,17 @@ class Record:
             None if self.first_byte is None else _milliseconds(self.first_byte - self.started),
             self.left,
             failure.kind.word if failure else None,
-            failure.message[:_MESSAGE_LENGTH] if failure else None,
+            _words(failure) if failure else None,
         )
+
+
+def _words(failure: Failure) -> str | None:
+    """Return what the log may say of it: our own words, else the field or the code. What a body said may be anybody's secret."""
+    came_in_a_body = failure.status or failure.code or failure.upstream_type
+    if failure.kind in _OWN_WORDS and not came_in_a_body:
+        return failure.message[:_MESSAGE_LENGTH]
+    word = failure.param or failure.code
+    return word[:_MESSAGE_LENGTH] if word else None
 
 
 RecordSink = Callable[[Line], None]

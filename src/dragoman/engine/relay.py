@@ -4,13 +4,13 @@ One task does it all: it reads, translates, writes, and waits for the slower sid
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
 from dragoman.engine.client import ClientConnection, Headers
 from dragoman.engine.errors import UpstreamCutError
 from dragoman.engine.ports import Incoming, UpstreamReply
 from dragoman.ir.failures import DragomanError, Failure
+from dragoman.ir.reply import Usage
 
 Batch = TypeVar("Batch", contravariant=True)
 _DRAIN_SECONDS: Final = 1.0
@@ -25,11 +25,15 @@ class Stage(Protocol[Batch]):
         """Whether the reply has ended; what may follow is of no interest."""
 
     @property
-    def is_between_events(self) -> bool:
-        """Whether a heartbeat may be put in now."""
+    def usage(self) -> Usage:
+        """What the reply has cost, as far as it has said so."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the reply ended without its end, if it did."""
 
     def feed(self, chunk: Batch) -> bytes:
-        """Take what came, return what goes out."""
+        """Take what came, return what goes out: whole events, so that a heartbeat may follow."""
 
     def flush(self) -> bytes:
         """The upstream has ended: return the last bytes, the error event if it ended too early."""
@@ -72,35 +76,40 @@ class Heartbeat:
 
 
 class EarlyBeats:
-    """Begins the client's reply when the upstream keeps even its head back for too long, and beats until `stop`.
+    """Begins the client's reply when there has been nothing to send for `seconds`, and beats until `stop`.
 
-    From then on the client is alive and well, and a failure can only be an event of its stream.
+    From then on the client is alive and well, and a failure can only be an event of its stream. It hides nothing: the watchdogs
+    look at the upstream alone. `head` is what the reply would begin with.
     """
 
-    __slots__ = ("_beat", "_client", "_head", "_seconds", "_task", "_timer")
+    __slots__ = ("_beat", "_client", "_seconds", "_task", "_timer", "head")
 
     def __init__(self, client: ClientConnection, head: Headers, beat: bytes, seconds: float) -> None:
+        self.head = head
         self._client = client
-        self._head = head
         self._beat = beat
         self._seconds = seconds
         self._task: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(seconds, self._begin)
 
     async def stop(self) -> None:
-        """Beat no more; what was being written has been written when this returns."""
+        """Beat no more. Called again, it does nothing."""
         self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        # Not `await task`: its end and a cancellation of whoever stops it must not be taken for each other.
+        await asyncio.wait((task,))
+        if not task.cancelled():
+            task.result()
 
     def _begin(self) -> None:
         self._task = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:
         if not self._client.has_started:
-            await self._client.start(200, self._head)
+            await self._client.start(200, self.head)
         while True:
             await self._client.write(self._beat)
             await asyncio.sleep(self._seconds)
@@ -132,7 +141,7 @@ async def relay(
             if chunk:
                 out, is_done = stage.feed(chunk), stage.is_done
             else:
-                out = beat if heartbeat.is_due and stage.is_between_events else b""
+                out = beat if heartbeat.is_due else b""
             if is_done:
                 last = out
             elif out:
@@ -148,8 +157,7 @@ async def drain(reply: Incoming[Any]) -> None:
 
     Not for long, and not much: whoever goes on talking is cut off.
     """
-    loop = asyncio.get_running_loop()
-    timer = loop.call_later(_DRAIN_SECONDS, reply.nudge)
+    timer = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, reply.close)
     seen = 0
     try:
         while chunk := await reply.read():

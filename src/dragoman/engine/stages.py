@@ -9,31 +9,31 @@ from dragoman.ir.failures import Failure, FailureKind
 from dragoman.ir.reply import Usage
 from dragoman.pipe import Transducer
 from dragoman.receiver import EventReceiver
+from dragoman.wire.sse import EventCutter, is_whole_event
 
 _KEPT_BYTES: Final = 16 * 1024
 _CUT: Final = Failure(FailureKind.UPSTREAM_CUT, "the upstream's stream ended before the reply did")
 
 
 class RawStage:
-    """Same protocol on both sides: the bytes pass, with the client's model name in them; a tap keeps both ends for the usage."""
+    """Same protocol on both sides: the bytes pass, with the client's model name in them; a tap keeps both ends for the usage.
 
-    __slots__ = ("_codec", "_echo", "_failure_event", "_head", "_last", "_tail", "failure")
+    Only whole events leave, so that a heartbeat or an error event never lands inside one. (A client cannot read half an event
+    either.)
+    """
+
+    __slots__ = ("_codec", "_cutter", "_echo", "_head", "_request_id", "_tail", "failure")
 
     is_done = False
 
     def __init__(self, codec: Codec, model: str, request_id: str) -> None:
         self._codec = codec
+        self._cutter = EventCutter()
         self._echo = codec.echo(model)
-        self._failure_event = request_id
+        self._request_id = request_id
         self._head = b""
         self._tail = b""
-        self._last = b"\n\n"
         self.failure: Failure | None = None
-
-    @property
-    def is_between_events(self) -> bool:
-        """Whether the last thing that went out was the end of an event."""
-        return self._last.endswith((b"\n\n", b"\r\n\r\n"))
 
     @property
     def usage(self) -> Usage:
@@ -41,38 +41,34 @@ class RawStage:
         return self._codec.read_usage(self._head, self._tail)
 
     def feed(self, chunk: bytes) -> bytes:
-        """Pass `chunk` on."""
+        """Pass on the events that `chunk` completes."""
+        events = self._cutter.feed(chunk)
+        if not events:
+            return b""
         if len(self._head) < _KEPT_BYTES:
-            self._head += chunk[:_KEPT_BYTES]
-        self._tail = chunk[-_KEPT_BYTES:] if len(chunk) >= _KEPT_BYTES else (self._tail + chunk)[-_KEPT_BYTES:]
-        out = self._echo.feed(chunk)
-        if out:
-            self._last = out
-        return out
+            self._head += events[:_KEPT_BYTES]
+        self._tail = events[-_KEPT_BYTES:] if len(events) >= _KEPT_BYTES else (self._tail + events)[-_KEPT_BYTES:]
+        return self._echo.feed(events)
 
     def flush(self) -> bytes:
-        """Pass on what was held back; add the error event when the stream lacks its end."""
-        out = self._echo.flush()
-        if out:
-            self._last = out
-        return out if self._codec.is_finished(self._tail) else out + self._failed(_CUT)
+        """The stream has ended: add the error event when it lacks its end."""
+        return self.fail(_CUT)
 
     def fail(self, failure: Failure) -> bytes:
-        """Return the error event, on a line of its own; nothing when the reply was there already."""
-        return b"" if self._codec.is_finished(self._tail) else self._failed(failure)
-
-    def _failed(self, failure: Failure) -> bytes:
+        """Return the error event, in place of an event that never became whole; nothing when the reply has ended."""
+        rest = self._cutter.flush()
+        last = rest if is_whole_event(rest) else b""  # some servers leave out the last empty line
+        self._tail += last
+        if self._codec.is_finished(self._tail):
+            return self._echo.feed(last) + self._echo.flush()
         self.failure = failure
-        gap = b"" if self.is_between_events else b"\n\n"
-        return gap + self._codec.encode_failure_event(failure, self._failure_event)
+        return self._codec.encode_failure_event(failure, self._request_id)
 
 
 class TranslatedStage:
     """Another protocol on each side: bytes to events, through the transforms, to bytes."""
 
     __slots__ = ("_encoder", "_receiver", "_transforms", "failure", "usage")
-
-    is_between_events = True
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from dragoman.engine.client import Arrival, Headers
 from dragoman.engine.counting import count_tokens
 from dragoman.engine.exchange import Exchange, Parts, failure_headers
 from dragoman.engine.ports import Ids
-from dragoman.ir.failures import DragomanError, Failure, FailureKind
+from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
 from dragoman.server.auth import OriginCheck, check_key, client_key
 from dragoman.server.connection import AsgiConnection, ClientLeftError, Receive, Scope, Send, too_large
 from dragoman.server.pages import Page
@@ -114,6 +114,9 @@ class App:
             return
         if self.is_draining:
             raise DragomanError(Failure(FailureKind.SHUTTING_DOWN, "the gateway is shutting down", retry_after="1"))
+        encoding = headers.get("content-encoding", "").lower()
+        if encoding not in ("", "identity"):
+            raise RequestError(f"the `body` is compressed with `{encoding}`", hint="send it uncompressed")
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > gateway.body_limit:
             raise too_large(gateway.body_limit)

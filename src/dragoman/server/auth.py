@@ -13,10 +13,11 @@ _LOOPBACK_NAMES: Final = frozenset({"localhost", "ip6-localhost", "host.docker.i
 
 def client_key(headers: Mapping[str, str]) -> str | None:
     """Return the key that a request presents, in whichever header its client puts it; None when there is none."""
+    key = (headers.get("x-api-key") or headers.get("x-goog-api-key") or "").strip()
+    if key:
+        return key
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    bearer = credentials if scheme.lower() == "bearer" else ""
-    keys = (headers.get("x-api-key", ""), headers.get("x-goog-api-key", ""), bearer)
-    return next((stripped for key in keys if (stripped := key.strip())), None)
+    return credentials.strip() or None if scheme.lower() == "bearer" else None
 
 
 def check_key(key: str | None, accepted: Sequence[str]) -> None:
@@ -88,7 +89,7 @@ class OriginCheck:
 
 def is_loopback(host: str) -> bool:
     """Tell whether only this machine can reach `host`."""
-    return _is_loopback(_host_name(host))
+    return _is_loopback(host.lower()) or _is_loopback(_host_name(host))
 
 
 def _host_name(host: str) -> str:

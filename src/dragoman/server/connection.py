@@ -17,7 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 ON_DISCONNECT: Final = "dragoman.on_disconnect"
-"""An extension in the scope: (callback) -> None. The callback is called once, when the client is lost before its reply is complete."""
+"""An extension in the scope: (callback) -> None. It is called once, when the client is lost before its reply is complete."""
 
 
 class ClientLeftError(Exception):
@@ -27,7 +27,7 @@ class ClientLeftError(Exception):
 class AsgiConnection:
     """Reads the request and sends the reply; implements the engine's ClientConnection."""
 
-    __slots__ = ("_extra", "_is_complete", "_on_disconnect", "_receive", "_send", "has_started", "status")
+    __slots__ = ("_extra", "_on_disconnect", "_receive", "_send", "has_started", "is_finished", "status")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, extra: Headers) -> None:
         self._on_disconnect: Callable[[Callable[[], None]], None] | None = scope.get("extensions", {}).get(
@@ -36,8 +36,8 @@ class AsgiConnection:
         self._receive = receive
         self._send = send
         self._extra = tuple(extra)
-        self._is_complete = False
         self.has_started = False
+        self.is_finished = False
         self.status = 0
 
     async def read_body(self, limit: int) -> bytes:
@@ -73,14 +73,14 @@ class AsgiConnection:
     async def _gone(self, callback: Callable[[], None]) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        if not self._is_complete:  # after the whole reply this type only says that there is nothing more to come
+        if not self.is_finished:  # after the whole reply this type only says that there is nothing more to come
             callback()
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of a reply whose length is not known."""
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra]})
         self.has_started = True
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._extra]})
 
     async def write(self, data: bytes) -> None:
         """Send more of the body."""
@@ -88,8 +88,8 @@ class AsgiConnection:
 
     async def finish(self, data: bytes = b"") -> None:
         """Send the last of the body."""
-        self._is_complete = True
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
+        self.is_finished = True
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole reply."""

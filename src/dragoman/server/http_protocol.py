@@ -106,11 +106,8 @@ class _Exchange:
         "_method",
         "_on_lost",
         "_remaining",
-        "_scope",
         "_start",
-        "_task",
         "_version",
-        "_waiters",
         "headers",
         "is_begun",
         "is_complete",
@@ -118,38 +115,33 @@ class _Exchange:
         "is_whole",
         "keeps_alive",
         "pieces",
+        "task",
+        "waiters",
     )
 
     _is_chunked: bool
     _remaining: float
-    _task: asyncio.Task[None]
+    task: asyncio.Task[None]
 
     def __init__(self, connection: "HttpProtocol", scope: Scope, headers: Headers, *, keeps_alive: bool) -> None:
         self._connection = connection
-        self._scope: Scope | None = scope
         self._method = scope["method"]
         self._version = scope["http_version"]
         # The request.
         self.headers = headers
         self.pieces: list[bytes] = []
         self.is_whole = self._is_read = self._is_asked_for = False
-        self._waiters: Waiters | None = None
+        self.waiters: Waiters | None = None
         # The reply.
         self.keeps_alive = keeps_alive
         self._start: Message | None = None
         self.is_begun = self.is_complete = self.is_lost = False
         self._on_lost: Callable[[], object] | None = None
 
-    def launch(self, app: App) -> asyncio.Task[None]:
+    async def run(self, app: App, scope: Scope) -> None:
         """Have the request answered."""
-        self._task = task = self._connection.loop.create_task(self._run(app))
-        return task
-
-    async def _run(self, app: App) -> None:
-        # The scope knows us: were it kept, every exchange would be a cycle for the collector.
-        scope, self._scope = self._scope, None
         try:
-            await app(scope, self.receive, self.send)  # type: ignore[arg-type]  # it is there: we run once
+            await app(scope, self.receive, self.send)
         except Exception:  # noqa: BLE001 - whatever it is, the client is told and the server goes on
             _LOG.exception("the application failed")
             self._break_off()
@@ -161,30 +153,27 @@ class _Exchange:
                 _LOG.error("the application returned without a complete reply")
                 self._break_off()
         finally:
-            self._connection.tasks.discard(self._task)
+            self._connection.tasks.discard(self.task)
 
     # The request.
 
     async def receive(self) -> Message:
         """Return the next message of the request (ASGI)."""
         while not self.is_lost and not self.is_complete:
-            if not self._is_read and (self.is_whole or self.pieces):
-                return self._take()
+            pieces = self.pieces
+            if (pieces or self.is_whole) and not self._is_read:
+                self._is_read = is_whole = self.is_whole
+                body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                self.drop_pieces()
+                return {"type": "http.request", "body": body, "more_body": not is_whole}
             if not self._is_asked_for:
                 self._ask_for_body()
             waiter = self._connection.loop.create_future()
-            if self._waiters is None:
-                self._waiters = []
-            self._waiters.append(waiter)
+            if self.waiters is None:
+                self.waiters = []
+            self.waiters.append(waiter)
             await waiter
         return {"type": "http.disconnect"}
-
-    def _take(self) -> Message:
-        pieces = self.pieces
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._is_read = self.is_whole
-        self.drop_pieces()
-        return {"type": "http.request", "body": body, "more_body": not self.is_whole}
 
     def drop_pieces(self) -> None:
         """Make room for more of the body."""
@@ -204,11 +193,11 @@ class _Exchange:
 
     def wake(self) -> None:
         """Let whoever waits in `receive` look again."""
-        if self._waiters:
-            for waiter in self._waiters:
+        if self.waiters:
+            for waiter in self.waiters:
                 if not waiter.done():
                     waiter.set_result(None)
-            self._waiters.clear()
+            self.waiters.clear()
 
     def call_when_lost(self, callback: Callable[[], object]) -> None:
         """Have `callback` called when the client is lost before the reply is complete (the extension in the scope)."""
@@ -249,10 +238,10 @@ class _Exchange:
             raise RuntimeError("the reply is complete: nothing can follow")
         is_last = not message.get("more_body", False)
         if self.is_begun:
-            data = self._frame(message.get("body", b""), is_last=is_last)
+            data = self._frame(message.get("body", b""), is_last)
         else:
             head = self._encode_head(start["status"], start.get("headers", ()))
-            data = head + self._frame(message.get("body", b""), is_last=is_last)
+            data = head + self._frame(message.get("body", b""), is_last)
             self.is_begun = True
         if data:
             connection.transport.write(data)
@@ -306,7 +295,7 @@ class _Exchange:
             raise RuntimeError("a header's value has control characters")
         return head
 
-    def _frame(self, body: bytes, *, is_last: bool) -> bytes:
+    def _frame(self, body: bytes, is_last: bool) -> bytes:  # noqa: FBT001 - on the path of every piece
         if self._is_chunked:
             if not body:
                 return _LAST_CHUNK if is_last else b""
@@ -323,7 +312,7 @@ class _Exchange:
     def _complete(self) -> None:
         self.is_complete = True
         self._on_lost = None
-        if self._waiters:
+        if self.waiters:
             self.wake()
         if self.pieces:
             self.drop_pieces()
@@ -351,7 +340,6 @@ class HttpProtocol(asyncio.Protocol):
     __slots__ = (
         "_app",
         "_app_state",
-        "_barren",
         "_deadline",
         "_headers",
         "_is_in_head",
@@ -367,6 +355,7 @@ class HttpProtocol(asyncio.Protocol):
         "_queue",
         "_receiving",
         "_refusal",
+        "_room",
         "_root_path",
         "_running",
         "_template",
@@ -409,11 +398,12 @@ class HttpProtocol(asyncio.Protocol):
         self._headers: Headers = []
         self._receiving: _Exchange | None = None
         self._upgrade: Headers = []
-        self._unread = self._barren = 0
+        self._unread = 0
+        self._room = MAX_HEAD
         self._is_in_head = self._is_mixed = self._is_last = self._is_read_paused = False
         # Answering.
         self._running: _Exchange | None = None
-        self._queue: deque[_Exchange] = deque()
+        self._queue: deque[tuple[_Exchange, Scope]] = deque()
         self._refusal: bytes | None = None
         self._writers: Waiters = []
         self.is_write_paused = self._is_lingering = False
@@ -443,6 +433,10 @@ class HttpProtocol(asyncio.Protocol):
             "root_path": self._root_path,
             "client": (client[0], client[1]) if isinstance(client, tuple) else None,
             "server": (server[0], server[1]) if isinstance(server, tuple) else (server, None) if server else None,
+            # Room for what every request brings.
+            "headers": None,
+            "state": None,
+            "extensions": None,
         }
         self._wait(self._keep_alive_seconds)
 
@@ -491,10 +485,10 @@ class HttpProtocol(asyncio.Protocol):
         parser = self._parser
         if parser is None:
             return
-        if len(data) > MAX_HEAD and self._receiving is None:
+        if len(data) > self._room and self._receiving is None:
             # A head may be in there: no more of it than is allowed is to pass unseen.
             view = memoryview(data)
-            room = MAX_HEAD - self._barren
+            room = self._room
             self.data_received(view[:room])
             self.data_received(view[room:])
             return
@@ -514,24 +508,24 @@ class HttpProtocol(asyncio.Protocol):
 
     def _look_at_head(self, size: int) -> None:
         """Keep a head that is not there yet within its limits."""
-        if not self._barren and self._running is None:
+        if self._room == MAX_HEAD and self._running is None:
             self._wait(HEAD_SECONDS)
         # Of a first piece that shares its packet with another request nobody knows the size; it is small.
-        self._barren += 1 if self._is_mixed else size
-        if self._barren >= MAX_HEAD:
+        self._room -= 1 if self._is_mixed else size
+        if self._room <= 0:
             self._refuse(_TOO_LONG)
 
     def _look_at_body(self, exchange: _Exchange, size: int) -> None:
         """Pass on what came of a body that is not there yet, and keep it within its limits."""
         if exchange.pieces:
-            self._barren = 0
+            self._room = MAX_HEAD
             self._unread += size
             exchange.wake()
             if self._unread > HIGH_WATER:
                 self._pause_reading()
         elif not exchange.is_complete and not exchange.is_lost:
-            self._barren += size
-            if self._barren > MAX_HEAD:
+            self._room -= size
+            if self._room <= 0:
                 self._refuse(_MALFORMED)
 
     def _pause_reading(self) -> None:
@@ -557,7 +551,6 @@ class HttpProtocol(asyncio.Protocol):
         self._url = b""
         self._headers = []
         self._is_in_head = True
-        self._barren = 0
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
@@ -565,7 +558,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; called for trailers too, which go nowhere."""
-        self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value.strip()))
 
     def on_headers_complete(self) -> None:
         """Have the request answered, at once or when those before it are."""
@@ -588,12 +581,13 @@ class HttpProtocol(asyncio.Protocol):
         scope["extensions"] = {ON_DISCONNECT: exchange.call_when_lost}
         self._receiving = exchange
         self._is_last = not keeps_alive
-        self._unread = self._barren = 0
+        self._unread = 0
+        self._room = MAX_HEAD
         self._deadline = _NEVER
         if self._running is None:
-            self._launch(exchange)
+            self._launch(exchange, scope)
         else:
-            self._queue.append(exchange)
+            self._queue.append((exchange, scope))
             if len(self._queue) >= MAX_QUEUE:
                 self._pause_reading()
 
@@ -621,12 +615,14 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
+        self._room = MAX_HEAD
         exchange = self._receiving
         if exchange is not None:
             self._receiving = None
             self._is_mixed = True
             exchange.is_whole = True
-            exchange.wake()
+            if exchange.waiters:
+                exchange.wake()
 
     # What is not an exchange.
 
@@ -646,8 +642,8 @@ class HttpProtocol(asyncio.Protocol):
         fields = [b"%b: %b" % field for field in headers if field[0] != b"upgrade"]
         self._parser = HttpRequestParser(self)
         self.data_received(b"\r\n".join((line, *fields, b"", b"")))
-        exchange = self._queue[-1] if self._queue else self._running
-        if exchange is not None:
+        exchange = self._queue[-1][0] if self._queue else self._running
+        if exchange is not None and self._parser is not None:
             # The application sees what the client wrote.
             exchange.headers[:] = headers
         self.data_received(rest)
@@ -672,8 +668,8 @@ class HttpProtocol(asyncio.Protocol):
         self._parser = None
         self._is_in_head = False
         exchange, self._receiving = self._receiving, None
-        if exchange is not None and exchange in self._queue:
-            self._queue.remove(exchange)
+        if self._queue and exchange is self._queue[-1][0]:
+            self._queue.pop()
             exchange = None
         if self._running is not None and self._running is not exchange:
             self._refusal = reply
@@ -681,15 +677,16 @@ class HttpProtocol(asyncio.Protocol):
         if exchange is None or (exchange is self._running and not exchange.is_begun):
             self.transport.write(reply)
         self._running = None
+        self._linger()
         if exchange is not None:
             exchange.lose()
-        self._linger()
 
     # Answering.
 
-    def _launch(self, exchange: _Exchange) -> None:
+    def _launch(self, exchange: _Exchange, scope: Scope) -> None:
         self._running = exchange
-        self.tasks.add(exchange.launch(self._app))
+        exchange.task = task = self.loop.create_task(exchange.run(self._app, scope))
+        self.tasks.add(task)
 
     def finish(self, exchange: _Exchange) -> None:
         """Go on after a reply."""
@@ -698,7 +695,7 @@ class HttpProtocol(asyncio.Protocol):
             self._running = None
             self._hang_up()
         elif self._queue:
-            self._launch(self._queue.popleft())
+            self._launch(*self._queue.popleft())
             if self._is_read_paused:
                 self._resume_reading()
         else:

@@ -95,7 +95,11 @@ def _local(seconds: int) -> str:
 
 
 def _text_line(line: Line) -> bytes:
-    return f"{_local(int(time.time()))} {_exchange(line)}\n".encode(errors="replace")
+    text = _exchange(line)
+    if not text.isprintable():
+        # A model's name is the client's: it may neither begin a line of its own nor speak to the terminal.
+        text = "".join(character if character.isprintable() else "?" for character in text)
+    return f"{_local(int(time.time()))} {text}\n".encode(errors="replace")
 
 
 def _exchange(line: Line) -> str:
@@ -115,7 +119,7 @@ def _exchange(line: Line) -> str:
     if line.client_left:
         text += "  the client left"
     if line.failure:
-        text += f"  {line.failure}: {line.message}"
+        text += f"  {line.failure}: {line.message}" if line.message else f"  {line.failure}"
     return f"{text}  {line.request_id}"
 
 

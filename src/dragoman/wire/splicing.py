@@ -22,9 +22,13 @@ def splice_model(body: bytes, model: str) -> bytes:
     (the key is written with escapes) is put together anew from its fields' bytes.
     """
     written = msgspec.json.encode(model)
-    if body.count(b'"model"') == 1 and (found := _MODEL_FIELD.search(body)):
-        # The only key of that name anywhere. (In a text its quotes would be escaped.)
-        return body[: found.end(1)] + written + body[found.end() :]
+    place = body.find(b'"model"')
+    if body.count(b"{", 0, place) == 1 and b"[" not in body[:place] and (found := _MODEL_FIELD.match(body, place)):
+        # Only one thing has been opened before the key: the body itself. (In a text the key's quotes would be escaped.)
+        spliced = body[: found.end(1)] + written + body[found.end() :]
+        # A second one further down may belong to something inside, or be a duplicate: then it is the one that counts.
+        if spliced.find(b'"model"', found.end(1)) < 0 or _model_of(spliced).model == model:
+            return spliced
     current = _model_of(body).model
     if current == model:
         return body

@@ -11,6 +11,8 @@ from dragoman.ir.failures import UpstreamProtocolError
 
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
+_ENDS: Final = (b"\n\n", b"\n\r\n", b"\r\r")
+"""How an event ends: with an empty line."""
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -66,9 +68,7 @@ class SseReader:
         lines = chunk.split(b"\n")
         last = lines.pop()
         if lines and self._partial:
-            self._partial.append(lines[0])
-            lines[0] = b"".join(self._partial)
-            self._partial.clear()
+            lines[0] = self._rest() + lines[0]
         for line in lines:
             self._take(line, frames)
         self._keep(last)
@@ -81,8 +81,7 @@ class SseReader:
         """
         frames: list[Frame] = []
         if self._partial:
-            self._take(b"".join(self._partial), frames)
-            self._partial.clear()
+            self._take(self._rest(), frames)
         self._take(b"", frames)
         return frames
 
@@ -108,9 +107,16 @@ class SseReader:
             self._partial.append(partial)
             self._count(len(partial))
 
+    def _rest(self) -> bytes:
+        """Return the beginning of a line that was kept. The line is counted when it is whole."""
+        rest = b"".join(self._partial)
+        self._partial.clear()
+        self._size -= len(rest)
+        return rest
+
     def _count(self, size: int) -> None:
         self._size += size
-        if self._size > 2 * MAX_EVENT_BYTES:  # a partial line is counted again when it is whole
+        if self._size > MAX_EVENT_BYTES:
             msg = f"an event of the stream is larger than {MAX_EVENT_BYTES} bytes"
             raise UpstreamProtocolError(msg)
 
@@ -131,6 +137,68 @@ class SseReader:
         if b"\r" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return chunk
+
+
+class EventCutter:
+    """Passes whole events on as they are, and keeps the beginning of the next one back."""
+
+    __slots__ = ("_held", "_seam", "_size")
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+        self._seam = b""
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the events that `chunk` completes, with all that was kept back before them."""
+        if not self._held and chunk.endswith(_ENDS):
+            return chunk
+        cut = _last_end(self._seam + chunk) - len(self._seam)
+        if cut <= 0:
+            self._keep(chunk)
+            return b""
+        events = b"".join((*self._held, chunk[:cut]))
+        self.flush()
+        self._keep(chunk[cut:])
+        return events
+
+    def flush(self) -> bytes:
+        """Return what was kept back, and keep nothing."""
+        rest = b"".join(self._held)
+        self._held.clear()
+        self._seam = b""
+        self._size = 0
+        return rest
+
+    def _keep(self, piece: bytes) -> None:
+        if not piece:
+            return
+        self._held.append(piece)
+        self._seam = (self._seam + piece[-2:])[-2:]
+        self._size += len(piece)
+        if self._size > MAX_EVENT_BYTES:
+            raise UpstreamProtocolError(f"an event of the stream is larger than {MAX_EVENT_BYTES} bytes")
+
+
+def is_whole_event(text: bytes) -> bool:
+    """Tell whether `text` is an event that lacks nothing but its empty line: its last line is data, and all there."""
+    line = text.rstrip().rpartition(b"\n")[2]
+    if not line.startswith(b"data:"):
+        return False
+    data = line[5:].strip()
+    if data == b"[DONE]":
+        return True
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _last_end(text: bytes) -> int:
+    """Return the place behind the last empty line; 0 when there is none."""
+    places = ((text.rfind(end), len(end)) for end in _ENDS)
+    return max((place + size for place, size in places if place >= 0), default=0)
 
 
 def write_frame(data: bytes, event: str = "") -> bytes:

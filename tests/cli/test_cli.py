@@ -1,0 +1,336 @@
+"""The command as a user meets it: what it prints, where, and how it ends."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman import __version__
+
+COMMAND = Path(sysconfig.get_path("scripts")) / "dragoman"
+ASK = {
+    "model": "m",
+    "max_tokens": 9,
+    "top_k": 3,
+    "system": "Be brief.",
+    "messages": [{"role": "user", "content": "hi"}],
+}
+CHAT_ASK = {"model": "m", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]}
+
+
+def run(
+    *words: str | Path, stdin: bytes = b"", here: Path | None = None, **environ: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in an empty environment, so that no setting of this machine has a say."""
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+        if name in os.environ
+    }
+    return subprocess.run(
+        [COMMAND, *words],
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        cwd=here,
+        env={**kept, "HOME": "/nowhere", **environ},
+    )
+
+
+def refused(*words: str | Path, stdin: bytes = b"", here: Path | None = None, **environ: str) -> list[str]:
+    """Run what has to fail; return the lines of its complaint, having checked that it is one for people."""
+    done = run(*words, stdin=stdin, here=here, **environ)
+    complaint = done.stderr.decode()
+    assert done.returncode == 2, complaint
+    assert done.stdout == b""
+    assert "Traceback" not in complaint
+    lines = complaint.splitlines()
+    assert lines[0].startswith("dragoman: ")
+    assert len(lines) == 1 or (len(lines) == 2 and lines[1].startswith("hint: ")), complaint
+    return lines
+
+
+# --- help -------------------------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for command in ("serve", "demo", "translate", "check-config", "models"):
+        assert f"\n  {command} ".encode() in done.stdout
+        own = run(command, "--help")
+        assert own.returncode == 0
+        assert own.stdout.startswith(b"Usage: dragoman " + command.encode())
+
+
+def test_help_waits_for_no_library_that_only_commands_need() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", COMMAND, "--help"], capture_output=True, check=True, timeout=60
+    )
+    modules = {line.rpartition(b"|")[2].strip() for line in loaded.stderr.splitlines()}
+    assert not modules & {b"rich.console", b"uvicorn", b"uvloop", b"ssl.SSLContext", b"anthropic", b"openai", b"httpx2"}
+
+
+def test_the_version_is_printed() -> None:
+    assert run("--version").stdout == f"dragoman {__version__}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nothing",), "nothing"),
+        (("serve", "--prot", "1"), "--port"),
+        (("serve", "--port", "x"), "--port"),
+        (("translate", "-", "--to", "openai-chat"), "--from"),
+        (("translate", "--from", "a", "--to", "b"), "file"),
+    ],
+)
+def test_wrong_words_are_explained(words: tuple[str, ...], said: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert said in done.stderr.decode().lower()
+    assert "--help" in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+# --- configurations ---------------------------------------------------------------------------------------------------
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "dragoman.toml"
+    file.write_text(text)
+    return file
+
+
+BAD: dict[str, tuple[str, int, str, str]] = {
+    "a name that does not exist": ("[server]\nprot = 1\n", 2, "server.prot", "did you mean `port`?"),
+    "a section that does not exist": ("\n[sever]\nport = 1\n", 2, "sever", "did you mean `server`?"),
+    "a wrong type": ('[server]\n\nport = "x"\n', 3, "server.port", ""),
+    "a number out of range": ("[server]\nport = 70000\n", 2, "server.port", ""),
+    "no TOML": ("[server]\nport = \n", 2, "not TOML", ""),
+    "an unknown preset": ('[providers.a]\npreset = "opencode-goo"\n', 2, "opencode-goo", "did you mean `opencode-go`?"),
+    "an unknown protocol": (
+        '[providers.a]\nbase_url = "http://x"\nprotocol = "openai-chta"\n',
+        3,
+        "openai-chta",
+        "did you mean `openai-chat`?",
+    ),
+    "a provider without a place": ('[providers.a]\nprotocol = "openai-chat"\n', 1, "base_url", "preset"),
+    "a URL that is none": (
+        '[providers.a]\nprotocol = "openai-chat"\nbase_url = "x y"\n',
+        3,
+        "base_url",
+        "https://host/v1",
+    ),
+    "a missing key": (
+        '[providers.a]\npreset = "openai"\napi_key = "env:NOT_THERE"\n',
+        3,
+        "NOT_THERE",
+        "export NOT_THERE=",
+    ),
+    "an alias for nobody": ('[aliases]\n"x" = "opencode-go/glm-5.33"\n', 2, "glm-5.33", "glm-5.3"),
+    "a route to nobody": ('[routes.vision]\nto = "nobody/x"\n', 2, "nobody", ""),
+    "an unknown quirk": (
+        '[providers.a]\npreset = "openai"\n[providers.a.dialect]\ndeveloper_rol = true\n',
+        4,
+        "developer_rol",
+        "did you mean `developer_role`?",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", ["check-config", "serve", "models"])
+@pytest.mark.parametrize(("text", "line", "said", "hint"), BAD.values(), ids=BAD)
+def test_a_bad_configuration_is_told_with_file_line_and_nearest_name(
+    tmp_path: Path, command: str, text: str, line: int, said: str, hint: str
+) -> None:
+    if command != "check-config" and hint:
+        return  # each mistake once is enough for the commands that read the same file
+    file = written(tmp_path, text)
+    lines = refused(command, "--config", file)
+    assert lines[0].startswith(f"dragoman: {file}:{line}: ")
+    assert said in lines[0]
+    assert not hint or hint in lines[1]
+
+
+def test_a_missing_file_and_a_wrong_variable_are_told() -> None:
+    assert "/nowhere.toml" in refused("check-config", "--config", "/nowhere.toml")[0]
+    lines = refused("check-config", DRAGOMAN_SERVER_PROT="1")
+    assert lines == [
+        "dragoman: DRAGOMAN_SERVER_PROT: there is no setting `prot` for this variable",
+        "hint: did you mean `port`?",
+    ]
+
+
+def test_a_good_configuration_is_summed_up(tmp_path: Path) -> None:
+    text = """
+        [providers.mine]
+        preset = "openai"
+        api_key = "env:KEY"
+        [aliases]
+        "fast" = "mine/gpt-5.5"
+        [routes.vision]
+        to = "mine/gpt-5.5"
+    """
+    file = written(tmp_path, text)
+    for done in (run("check-config", "-c", file, KEY="sk-123"), run("check-config", here=tmp_path, KEY="sk-123")):
+        assert done.returncode == 0
+        said = done.stdout.decode()
+        assert "dragoman.toml" in said
+        for part in (
+            "provider mine: openai-chat",
+            "its key is configured",
+            "alias fast -> mine/gpt-5.5",
+            "route vision -> mine/gpt-5.5",
+        ):
+            assert part in said
+        assert said.endswith("\nok\n")
+        assert "sk-123" not in said
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def test_models_are_listed_and_searched() -> None:
+    names = [line.split()[0] for line in run("models").stdout.decode().splitlines()]
+    assert {"glm-5.3", "opencode-zen/claude-opus-4-8", "demo/scripted"} <= set(names)
+    assert len(names) == len(set(names))
+    zen = [line.split()[0] for line in run("models", "--provider", "zen").stdout.decode().splitlines()]
+    assert "zen/claude-opus-4-8" in zen
+    assert all(name.startswith("zen/") for name in zen)
+    found = run("models", "--provider", "zen", "--search", "OPUS").stdout.decode().splitlines()
+    assert 0 < len(found) < len(zen)
+    assert all("opus" in line.lower() for line in found)
+
+
+def test_nobody_and_nothing_found_are_told() -> None:
+    assert "`zem`" in refused("models", "--provider", "zem")[0]
+    assert "did you mean `zen`" in refused("models", "--provider", "zem")[1]
+    assert "`zzz`" in refused("models", "--search", "zzz")[0]
+
+
+# --- translate --------------------------------------------------------------------------------------------------------
+
+
+def translated(direction: str, body: bytes, *words: str) -> tuple[str, list[str]]:
+    source, target = (
+        ("anthropic-messages", "openai-chat") if direction == "to chat" else ("openai-chat", "anthropic-messages")
+    )
+    done = run("translate", "--from", source, "--to", target, *words, "-", stdin=body)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode(), done.stderr.decode().splitlines()
+
+
+def test_a_request_is_translated_and_its_losses_are_told() -> None:
+    result, losses = translated("to chat", json.dumps(ASK).encode())
+    body = json.loads(result)
+    assert body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
+    assert (body["model"], body["max_tokens"]) == ("m", 9)
+    assert len(losses) == 1
+    assert re.fullmatch(r"dropped: top_k: .* \[top_k\]", losses[0])
+    result, losses = translated("to messages", json.dumps(CHAT_ASK).encode(), "--model", "other")
+    body = json.loads(result)
+    assert body["model"] == "other"
+    assert body["system"][0]["text"] == "Be brief."
+    assert body["messages"][0]["role"] == "user"
+    assert losses == []
+
+
+def test_a_translation_is_read_from_a_file_and_always_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(ASK))
+    results = {run("translate", "--from", "anthropic-messages", "--to", "openai-chat", file).stdout for _ in range(2)}
+    assert len(results) == 1
+    assert json.loads(results.pop())["messages"]
+
+
+MESSAGE: dict[str, Any] = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [{"type": "text", "text": "It is 18 degrees."}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 5, "output_tokens": 6},
+}
+
+
+def test_a_reply_is_translated_there_and_back() -> None:
+    completion, losses = translated("to chat", json.dumps(MESSAGE).encode(), "--reply")
+    body = json.loads(completion)
+    assert body["choices"][0]["message"]["content"] == "It is 18 degrees."
+    assert body["choices"][0]["finish_reason"] == "stop"
+    assert losses == []
+    message = json.loads(translated("to messages", completion.encode(), "--reply")[0])
+    assert message["content"] == MESSAGE["content"]
+    assert message["stop_reason"] == "end_turn"
+
+
+def test_a_stream_is_translated_there_and_back() -> None:
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    deltas: list[tuple[dict[str, Any], str | None]] = [
+        ({"role": "assistant", "content": "It is"}, None),
+        ({"content": " 18."}, None),
+        ({}, "stop"),
+    ]
+    chunks = [{**chunk, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]} for delta, finish in deltas]
+    stream = "".join(f"data: {json.dumps(one)}\n\n" for one in chunks) + "data: [DONE]\n\n"
+    events, _ = translated("to messages", stream.encode(), "--stream")
+    names = re.findall(r"^event: (\w+)$", events, re.MULTILINE)
+    assert (names[0], names[-1]) == ("message_start", "message_stop")
+    assert "".join(re.findall(r'"text_delta","text":"([^"]*)"', events)) == "It is 18."
+    back, _ = translated("to chat", events.encode(), "--stream")
+    assert "".join(re.findall(r'"content":"([^"]*)"', back)) == "It is 18."
+    assert back.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "said", "hint"),
+    [
+        (
+            ("--from", "anthropic-massages", "--to", "openai-chat", "-"),
+            b"{}",
+            "anthropic-massages",
+            "did you mean `anthropic-messages`?",
+        ),
+        (("--from", "anthropic-messages", "--to", "openai", "-"), b"{}", "`openai`", "openai-chat"),
+        (
+            ("--from", "anthropic-messages", "--to", "openai-chat", "/nowhere.json"),
+            b"",
+            "/nowhere.json",
+            "standard input",
+        ),
+        (("--from", "anthropic-messages", "--to", "openai-chat", "/"), b"", "`/`", "standard input"),
+        (("--from", "anthropic-messages", "--to", "openai-chat", "-"), b"{", "not valid JSON", ""),
+        (("--from", "anthropic-messages", "--to", "openai-chat", "-"), b'{"model": "m"}', "`messages`", ""),
+        (("--from", "openai-chat", "--to", "anthropic-messages", "--reply", "-"), b"[]", "", ""),
+        (
+            ("--from", "openai-chat", "--to", "anthropic-messages", "--reply", "--stream", "-"),
+            b"",
+            "not both",
+            "--reply",
+        ),
+    ],
+)
+def test_what_cannot_be_translated_is_told(words: tuple[str, ...], stdin: bytes, said: str, hint: str) -> None:
+    lines = refused("translate", *words, stdin=stdin)
+    assert said in lines[0]
+    assert not hint or hint in lines[1]
+
+
+# --- demo -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_ends_well() -> None:
+    done = run("demo")
+    assert done.returncode == 0, done.stdout.decode()
+    assert done.stdout.decode().splitlines()[-1] == "demo: ok"
+    assert b"losses per turn" in done.stdout

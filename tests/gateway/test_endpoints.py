@@ -1,0 +1,304 @@
+"""Every endpoint, over HTTP: under its paths and prefixes, in the caller's dialect."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.support.gateway import RunningGateway
+from tests.support.upstream import RunningUpstream
+
+MESSAGES_PATHS = ("/v1/messages", "/messages", "/anthropic/v1/messages")
+CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
+CLAUDE = {"anthropic-version": "2023-06-01"}
+HI: dict[str, Any] = {"max_tokens": 50, "messages": [{"role": "user", "content": "hello there"}]}
+
+
+def error_of(reply: httpx2.Response, dialect: str) -> dict[str, Any]:
+    """Return an error's inner object, having checked that the whole is one of that dialect."""
+    body = reply.json()
+    assert isinstance(body["error"]["message"], str)
+    assert body["error"]["message"]
+    if dialect == "anthropic":
+        assert body["type"] == "error"
+        assert body["request_id"].startswith("req_")
+        assert set(body["error"]) == {"type", "message"}
+    else:
+        assert set(body) == {"error"}
+        assert set(body["error"]) == {"message", "type", "param", "code"}
+    error: dict[str, Any] = body["error"]
+    return error
+
+
+# --- asking for a reply -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["", "/demo"])
+@pytest.mark.parametrize("query", ["", "?beta=true"])
+@pytest.mark.parametrize("path", MESSAGES_PATHS)
+def test_messages_are_answered_under_each_path(client: httpx2.Client, path: str, prefix: str, query: str) -> None:
+    model = "scripted" if prefix else "demo/scripted"
+    reply = client.post(f"{prefix}{path}{query}", json={**HI, "model": model})
+    assert reply.status_code == 200
+    assert reply.json()["type"] == "message"
+    assert reply.json()["model"] == model
+    assert reply.json()["content"] == [{"type": "text", "text": "hello there"}]
+
+
+@pytest.mark.parametrize("prefix", ["", "/demo"])
+@pytest.mark.parametrize("path", CHAT_PATHS)
+def test_chat_is_answered_under_each_path(client: httpx2.Client, path: str, prefix: str) -> None:
+    model = "scripted" if prefix else "demo/scripted"
+    reply = client.post(f"{prefix}{path}", json={**HI, "model": model})
+    assert reply.status_code == 200
+    assert reply.json()["object"] == "chat.completion"
+    assert reply.json()["model"] == model
+    assert reply.json()["choices"][0]["message"]["content"] == "hello there"
+
+
+@pytest.mark.parametrize(("path", "end"), [("/v1/messages", "message_stop"), ("/v1/chat/completions", "[DONE]")])
+def test_the_demo_streams_in_every_protocol(client: httpx2.Client, path: str, end: str) -> None:
+    reply = client.post(path, json={**HI, "model": "demo/anything", "stream": True})
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert end in reply.text.splitlines()[-2]
+    assert '"demo/anything"' in reply.text
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+@pytest.mark.parametrize("provider", ["chat", "messages", "demo"])
+def test_a_reply_says_who_answered_and_echoes_the_model(client: httpx2.Client, provider: str, path: str) -> None:
+    reply = client.post(path, json={**HI, "model": f"{provider}/assistant[1m]"})
+    assert reply.status_code == 200
+    assert reply.json()["model"] == f"{provider}/assistant[1m]"
+    assert reply.headers["x-dragoman-model"] == "assistant"
+    assert reply.headers["x-dragoman-provider"] == provider
+    assert reply.headers["x-dragoman-loss"] == "0"
+    assert reply.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
+def test_a_prefix_restricts_the_models_to_its_provider(
+    client: httpx2.Client, scripted_chat: RunningUpstream, scripted_messages: RunningUpstream, path: str
+) -> None:
+    assert client.post(f"/chat{path}", json={**HI, "model": "anything"}).status_code == 200
+    assert [one.json["model"] for one in scripted_chat.seen] == ["anything"]
+    assert client.post(f"/messages{path}", json={**HI, "model": "anything"}).status_code == 200
+    assert [one.json["model"] for one in scripted_messages.seen] == ["anything"]
+
+
+# --- counting ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", MESSAGES_PATHS)
+@pytest.mark.parametrize("prefix", ["", "/messages"])
+def test_tokens_are_counted_by_an_upstream_that_can(
+    client: httpx2.Client, scripted_messages: RunningUpstream, scripted_gateway: RunningGateway, path: str, prefix: str
+) -> None:
+    body = {"model": "messages/assistant", "messages": [{"role": "user", "content": "foo"}]}
+    reply = client.post(f"{prefix}{path}/count_tokens?beta=true", json=body)
+    assert reply.json() == {"input_tokens": reply.json()["input_tokens"]}
+    assert reply.json()["input_tokens"] > 0
+    assert scripted_messages.last.path == "/v1/messages/count_tokens"
+    assert scripted_messages.last_json == {**body, "model": "assistant"}
+
+
+@pytest.mark.parametrize("provider", ["chat", "demo"])
+def test_tokens_are_estimated_where_nobody_can_count(
+    client: httpx2.Client, scripted_chat: RunningUpstream, provider: str
+) -> None:
+    def count(text: str, **more: object) -> httpx2.Response:
+        body = {"model": f"{provider}/assistant", "messages": [{"role": "user", "content": text}], **more}
+        return client.post("/v1/messages/count_tokens", json=body)
+
+    short = count("foo")
+    assert short.status_code == 200
+    assert short.headers["x-dragoman-count"] == "estimated"
+    assert short.headers["x-dragoman-provider"] == provider
+    assert short.headers["x-dragoman-model"] == "assistant"
+    tool = {"name": "read", "description": "Reads a file. " * 50, "input_schema": {"type": "object"}}
+    sizes = [
+        short.json()["input_tokens"],
+        count("foo " * 100).json()["input_tokens"],
+        count("foo " * 100, tools=[tool]).json()["input_tokens"],
+    ]
+    assert sizes == sorted(set(sizes))
+    assert not scripted_chat.seen
+
+
+def test_a_count_of_what_is_no_request_is_a_400(client: httpx2.Client) -> None:
+    for model in ("messages/assistant", "chat/assistant", "demo/x"):
+        reply = client.post("/v1/messages/count_tokens", json={"model": model, "messages": 7})
+        assert reply.status_code == 400
+        assert "messages" in error_of(reply, "anthropic")["message"]
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/models", "/go/v1/models", "/zen/v1/models", "/demo/v1/models"])
+def test_models_are_listed_in_the_dialect_of_chat(client: httpx2.Client, path: str) -> None:
+    reply = client.get(path, headers={"authorization": "Bearer x"})
+    body = reply.json()
+    assert body["object"] == "list"
+    for row in body["data"]:
+        assert row["object"] == "model"
+        assert isinstance(row["created"], int)
+        assert row["owned_by"]
+    ids = [row["id"] for row in body["data"]]
+    assert len(ids) == len(set(ids))
+    assert path not in ("/go/v1/models", "/demo/v1/models") or ids
+
+
+@pytest.mark.parametrize("header", [CLAUDE, {"x-api-key": "sk-something-long-enough"}])
+@pytest.mark.parametrize("prefix", ["/go", "/zen", "/demo"])
+def test_models_for_claude_clients_have_claude_in_their_names(
+    client: httpx2.Client, prefix: str, header: dict[str, str]
+) -> None:
+    body = client.get(f"{prefix}/v1/models?limit=1000", headers=header).json()
+    assert body["has_more"] is False
+    assert body["data"]
+    assert (body["first_id"], body["last_id"]) == (body["data"][0]["id"], body["data"][-1]["id"])
+    for row in body["data"]:
+        assert row["type"] == "model"
+        assert "claude" in row["id"] or "anthropic" in row["id"]
+        assert row["display_name"]
+        assert row["created_at"].endswith("Z")
+
+
+@pytest.mark.parametrize("headers", [{}, CLAUDE], ids=["chat", "claude"])
+@pytest.mark.parametrize("prefix", ["/go", "/zen", "/demo"])
+def test_every_listed_model_can_be_looked_up_under_its_id(
+    client: httpx2.Client, prefix: str, headers: dict[str, str]
+) -> None:
+    rows = client.get(f"{prefix}/v1/models", headers=headers).json()["data"]
+    for row in (*rows[:4], *rows[-2:]):
+        for path in (row["id"], quote(row["id"], safe="")):
+            assert client.get(f"{prefix}/v1/models/{path}", headers=headers).json() == row
+        if "claude" not in headers:
+            assert client.get(f"/v1/models/{row['id']}", headers=headers).status_code == (
+                200 if "/" in row["id"] else client.get(f"/v1/models/{quote(row['id'])}").status_code
+            )
+
+
+def test_a_claude_shaped_id_can_be_asked_for(client: httpx2.Client) -> None:
+    (row,) = client.get("/demo/v1/models", headers=CLAUDE).json()["data"]
+    assert row["id"] == "claude-dragoman/demo/scripted"
+    for prefix in ("", "/demo"):
+        reply = client.post(f"{prefix}/v1/messages", json={**HI, "model": row["id"]}, headers=CLAUDE)
+        assert reply.json()["model"] == row["id"]
+        assert reply.headers["x-dragoman-model"] == "scripted"
+
+
+@pytest.mark.parametrize("id", ["chat/some/where", "chat%2Fsome%2Fwhere", "chat/some%2Fwhere"])
+def test_a_model_id_may_hold_slashes(client: httpx2.Client, scripted_chat: RunningUpstream, id: str) -> None:
+    assert client.get(f"/v1/models/{id}").json()["id"] == "chat/some/where"
+    assert client.get(f"/v1/models/{id}", headers=CLAUDE).json()["type"] == "model"
+
+
+def test_an_unknown_model_is_a_404_that_names_the_nearest(client: httpx2.Client) -> None:
+    assert client.get("/go/v1/models/glm-5.3").status_code == 200
+    reply = client.get("/go/v1/models/glm-5.33")
+    assert reply.status_code == 404
+    error = error_of(reply, "openai")
+    assert error["code"] == "model_not_found"
+    assert "`glm-5.3`" in error["message"]
+    claude = client.get("/go/v1/models/glm-5.33", headers=CLAUDE)
+    assert claude.status_code == 404
+    assert error_of(claude, "anthropic")["type"] == "not_found_error"
+    for path, dialect in (("/go/v1/messages", "anthropic"), ("/go/v1/chat/completions", "openai")):
+        asked = client.post(path, json={**HI, "model": "glm-5.33"})
+        assert asked.status_code == 404
+        assert "`glm-5.3`" in error_of(asked, dialect)["message"]
+
+
+# --- the gateway's own pages ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["", "/go", "/zen", "/chat", "/opencode-go"])
+def test_the_pages_are_served_under_every_prefix(client: httpx2.Client, prefix: str) -> None:
+    assert client.get(f"{prefix}/").json()["name"] == "dragoman"
+    assert client.get(f"{prefix}/ping").text == "pong"
+    assert client.get(f"{prefix}/health").json()["status"] == "ok"
+    assert client.get(f"{prefix}/openapi.json").json()["openapi"].startswith("3.1")
+    for path in ("/", "/api/hello", "/health", "/ping", "/v1/models", *([""] if prefix else [])):
+        probe = client.head(f"{prefix}{path}")
+        assert (path, probe.status_code, probe.content) == (path, 200, b"")
+
+
+def test_health_tells_how_the_gateway_is(client: httpx2.Client) -> None:
+    body = client.get("/health").json()
+    assert body["protocols"] == ["anthropic-messages", "openai-chat"]
+    assert body["needs_key"] is False
+    assert body["requests"]["running"] == 1
+    assert set(body["providers"]) == {"chat", "messages", "opencode-go", "opencode-zen", "demo"}
+    assert body["providers"]["chat"]["key"] == "configured"
+    assert body["providers"]["opencode-go"]["key"] == "the client's own"
+    assert "sk-" not in json.dumps(body)
+
+
+def test_the_openapi_document_is_valid_and_names_every_path(client: httpx2.Client) -> None:
+    document = client.get("/openapi.json").json()
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    served = {*MESSAGES_PATHS, *CHAT_PATHS, *(f"{path}/count_tokens" for path in MESSAGES_PATHS)}
+    served |= {"/models", "/v1/models", "/v1/models/{model}", "/", "/health", "/ping", "/api/hello", "/openapi.json"}
+    assert set(document["paths"]) == served
+    for path, item in document["paths"].items():
+        for method in set(item) - {"parameters"}:
+            reply = client.request(method.upper(), path.replace("{model}", "demo/scripted"), json={})
+            assert reply.status_code not in (404, 405), path
+
+
+# --- what is not there ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "HEAD"])
+@pytest.mark.parametrize(
+    ("path", "headers", "dialect"),
+    [
+        ("/nothing", {}, "openai"),
+        ("/nothing", CLAUDE, "anthropic"),
+        ("/nobody/v1/messages", {}, "anthropic"),
+        ("/nobody/v1/chat/completions", CLAUDE, "openai"),
+        ("/v1/nothing", {"authorization": "Bearer x"}, "openai"),
+        ("/go/v1/nothing", {"x-api-key": "x"}, "anthropic"),
+    ],
+)
+def test_an_unknown_path_is_a_404_in_the_callers_dialect(
+    client: httpx2.Client, method: str, path: str, headers: dict[str, str], dialect: str
+) -> None:
+    reply = client.request(method, path, headers=headers)
+    assert reply.status_code == 404
+    if method != "HEAD":
+        message = error_of(reply, dialect)["message"]
+        assert f"`{path}`" in message
+        assert "hint: " in message
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow", "dialect"),
+    [
+        ("GET", "/v1/messages", "POST", "anthropic"),
+        ("DELETE", "/go/messages", "POST", "anthropic"),
+        ("GET", "/v1/messages/count_tokens", "POST", "anthropic"),
+        ("PUT", "/chat/completions", "POST", "openai"),
+        ("POST", "/v1/models", "GET, HEAD", "openai"),
+        ("PATCH", "/v1/models/x/y", "GET, HEAD", "openai"),
+        ("POST", "/health", "GET, HEAD", "openai"),
+        ("DELETE", "/zen/ping", "GET, HEAD", "openai"),
+    ],
+)
+def test_a_wrong_method_is_a_405_in_the_callers_dialect(
+    client: httpx2.Client, method: str, path: str, allow: str, dialect: str
+) -> None:
+    reply = client.request(method, path)
+    assert reply.status_code == 405
+    assert reply.headers["allow"] == allow
+    assert path in error_of(reply, dialect)["message"]
+
+
+def test_shared_paths_speak_to_each_caller_in_its_dialect(client: httpx2.Client) -> None:
+    assert error_of(client.post("/v1/models", headers=CLAUDE), "anthropic")
+    assert error_of(client.post("/v1/models"), "openai")
