@@ -12,7 +12,7 @@ from dragoman.codec import Codec
 from dragoman.engine.client import Arrival
 from dragoman.engine.exchange import Limits, Parts
 from dragoman.engine.ports import Timeouts
-from dragoman.engine.record import RecordSink, log_line
+from dragoman.engine.record import RecordSink, log_record
 from dragoman.protocols import discover
 from dragoman.routing.names import find_model, list_models
 from dragoman.routing.plan import Plan, plan_request
@@ -37,8 +37,8 @@ DEFAULT_DIALECT = "openai-chat"
 _LAST_WORDS_SECONDS = 1.0
 
 
-def build(settings: Settings, sink: RecordSink = log_line, upstream: HttpUpstream | None = None) -> App:
-    """Return the application; the lines of its exchanges go to `sink`, its calls through `upstream` (by default a new one).
+def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstream | None = None) -> App:
+    """Return the application; the records of its exchanges go to `sink`, its calls through `upstream` (by default a new one).
 
     Raises SettingsError for what only the registry can tell is wrong.
     """

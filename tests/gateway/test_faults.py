@@ -303,8 +303,9 @@ def test_what_follows_the_end_is_drained_and_the_connection_lives_on(lane: Lane,
     """OpenCode Zen sends a frame with the cost behind the end of the stream."""
     with ExactUpstream() as server, RunningGateway(upstreams(server)) as gateway:
         server.answers(*[stream_answer(lane.stream, COST)] * 3)
-        for _ in range(3):
+        for count in range(1, 4):
             response, body = ask(gateway, lane, streams=streams)
+            gateway.wait_for_lines(count)
             assert response.status == 200
             assert (COST in body) == (lane.is_raw and streams)
             assert b"Hello" in body

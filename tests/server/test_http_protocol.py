@@ -16,8 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from dragoman.server import http_protocol
-from dragoman.server.connection import Message, Receive, Scope, Send
-from dragoman.server.http_protocol import HIGH_WATER, MAX_HEAD, MAX_QUEUE, ON_DISCONNECT, HttpProtocol
+from dragoman.server.connection import ON_DISCONNECT, Message, Receive, Scope, Send
+from dragoman.server.http_protocol import HIGH_WATER, MAX_HEAD, MAX_QUEUE, HttpProtocol
 
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -811,13 +811,13 @@ def test_whoever_waits_learns_at_once_that_the_client_has_left(run: Run, leaves:
         done = asyncio.Event()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            scope["extensions"][ON_DISCONNECT](lambda: calls.append("lost"))
+            scope["extensions"][ON_DISCONNECT](lambda _task: calls.append("lost"))
             await receive()
             waiting = asyncio.gather(receive(), receive())
             kept.extend(await waiting)
             await send(start())
             await send(piece(b"to nobody"))
-            scope["extensions"][ON_DISCONNECT](lambda: calls.append("late"))
+            scope["extensions"][ON_DISCONNECT](lambda _task: calls.append("late"))
             done.set()
 
         async with talking(app) as (client, served):
@@ -842,7 +842,7 @@ def test_a_client_that_leaves_after_its_reply_is_no_loss(run: Run) -> None:
         calls: list[str] = []
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            scope["extensions"][ON_DISCONNECT](lambda: calls.append("lost"))
+            scope["extensions"][ON_DISCONNECT](lambda _task: calls.append("lost"))
             await path(scope, receive, send)
 
         async with talking(app) as (client, served):

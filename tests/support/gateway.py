@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -60,8 +61,16 @@ class RunningGateway:
         assert not self._thread.is_alive(), "the gateway did not stop"
         self._socket.close()
 
+    def wait_for_lines(self, count: int) -> list[Line]:
+        """Return the lines when there are `count`: an exchange ends a little after its answer."""
+        deadline = time.monotonic() + 10
+        while len(self.lines) < count:
+            assert time.monotonic() < deadline, f"{len(self.lines)} lines instead of {count}"
+            time.sleep(0.002)
+        return self.lines
+
     def _run(self) -> None:
-        self.app = build(self.settings, self.lines.append, self._upstream)
+        self.app = build(self.settings, lambda record: self.lines.append(record.line()), self._upstream)
         self._server = make_server(self.app, self.settings)
         asyncio.run(self._serve())
 

@@ -4,6 +4,7 @@ A lane is named by its two protocols: `chat to messages` is a Chat client before
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tests.support.wires import DONE, completion, event, message, message_start,
 PROMPT = "the quick brown prompt"
 CLIENT_KEY = "sk-client-secret-0123456789"
 PATHS = {"messages": "/v1/messages", "chat": "/v1/chat/completions"}
-BEATS = {"messages": b'event: ping\ndata: {"type": "ping"}\n\n', "chat": b": keepalive\n\n"}
+BEATS = {"messages": b'event: ping\ndata: {"type":"ping"}\n\n', "chat": b": keepalive\n\n"}
 ENDS = {"messages": b"event: message_stop\n", "chat": b"data: [DONE]\n\n"}
 
 _DELTA = {"type": "text_delta", "text": "Hello"}
@@ -164,7 +165,9 @@ def ask(gateway: RunningGateway | int, lane: Lane, *, streams: bool, **more: Any
 def read_until(response: HTTPResponse, mark: bytes) -> bytes:
     """Read the body until `mark` is in it, or its end; return what has been read."""
     body = b""
+    deadline = time.monotonic() + 10
     while mark not in body:
+        assert time.monotonic() < deadline, f"no {mark!r} in {body!r}"
         piece = response.read1(65536)
         if not piece:
             break

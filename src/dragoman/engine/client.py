@@ -1,5 +1,6 @@
 """The client's side of an exchange, as the engine sees it."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -50,5 +51,8 @@ class ClientConnection(Protocol):
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole reply."""
 
-    def on_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have `callback` called as soon as the client has left; return what takes that back. To be asked for once."""
+    def on_gone(self, callback: Callable[["asyncio.Task[None]"], object]) -> Callable[[], object]:
+        """Have `callback` called as soon as the client has left, with the task that answers it.
+
+        Return what takes that back. To be asked for once.
+        """

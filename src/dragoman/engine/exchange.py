@@ -18,7 +18,7 @@ from dragoman.engine.lanes import Errand, RawLane, TranslatedLane, UnseenError
 from dragoman.engine.models import ModelReply
 from dragoman.engine.opening import first_bytes, open_bytes, open_events
 from dragoman.engine.ports import Call, Clock, Ids, Incoming, ModelUpstream, Timeouts, Turn, Upstream, UpstreamReply
-from dragoman.engine.record import Record, RecordSink, log_line
+from dragoman.engine.record import Record, RecordSink, log_record
 from dragoman.engine.relay import EarlyBeats, Heartbeat, Stage, drain, read_whole, relay
 from dragoman.engine.retrying import retry_delay
 from dragoman.engine.watch import ClientWatch
@@ -68,7 +68,7 @@ class Parts(msgspec.Struct, frozen=True):
     clock: Clock
     ids: Ids
     limits: Limits = Limits()
-    sink: RecordSink = log_line
+    sink: RecordSink = log_record
 
 
 class Exchange:
@@ -91,7 +91,8 @@ class Exchange:
                 await self._answer_or_refuse()
         finally:
             self._record.left = self._watch.left
-            self._parts.sink(self._record.line(self._parts.clock.monotonic()))
+            self._record.ended = self._parts.clock.monotonic()
+            self._parts.sink(self._record)
 
     async def _answer_or_refuse(self) -> None:
         try:
@@ -236,7 +237,8 @@ class Exchange:
         await self._relay(reply, stage, stage.feed(first))
 
     async def _pass_whole(self, lane: RawLane, reply: UpstreamReply) -> None:
-        body, self._record.usage = lane.whole(await read_whole(reply, _WHOLE_LIMIT))
+        body = lane.whole(await read_whole(reply, _WHOLE_LIMIT))
+        self._record.tap = lane.tap(body)
         await self._answer_whole(reply.status, downward(reply.headers), body)
 
     # --- the translated lane ------------------------------------------------------------------------------------------
@@ -302,7 +304,7 @@ class Exchange:
             await relay(reply, stage, self._client, heartbeat, self._arrival.codec.heartbeat, first)
         finally:
             heartbeat.stop()
-            self._record.usage, self._record.failure = stage.usage, stage.failure
+            self._record.tap, self._record.failure = stage.read_usage, stage.failure
 
     async def _answer_whole(self, status: int, headers: Headers, body: bytes) -> None:
         self._record.first_byte = self._parts.clock.monotonic()

@@ -1,6 +1,7 @@
 """How a request goes up: as it is (the raw lane) or translated. No I/O: a lane makes the call, and the way its reply takes."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -93,12 +94,16 @@ class RawLane:
         """Return the stage for a streamed reply."""
         return RawStage(self._errand.client, self._errand.peek.model, self._errand.arrival.request_id)
 
-    def whole(self, body: bytes) -> tuple[bytes, Usage]:
-        """Return a whole reply as the client gets it, and its usage."""
+    def whole(self, body: bytes) -> bytes:
+        """Return a whole reply as the client gets it."""
         codec = self._errand.client
         if not body.lstrip().startswith((b"{", b"[")):
             raise DragomanError(codec.decode_failure(502, {}, body))
-        return codec.echo_whole(body, self._errand.peek.model), codec.read_usage(body, body)
+        return codec.echo_whole(body, self._errand.peek.model)
+
+    def tap(self, body: bytes) -> Callable[[], Usage]:
+        """Return what reads the usage of a whole reply."""
+        return partial(self._errand.client.read_usage, body, body)
 
 
 class TranslatedLane:

@@ -82,15 +82,18 @@ class Record:
     ledger: Ledger = field(default_factory=Ledger)
     failure: Failure | None = None
     left: bool = False
+    ended: float = 0.0
+    tap: Callable[[], Usage] | None = None
+    """Reads the usage of a reply that passed as bytes: nobody waits for it, so it is read when the line is written."""
 
-    def line(self, now: float) -> Line:
+    def line(self) -> Line:
         """Return what the log says of it."""
-        usage, failure = self.usage, self.failure
+        usage, failure = self.usage if self.tap is None else self.tap(), self.failure
         return Line(
             self.request_id,
             self.status,
             self.protocol,
-            _milliseconds(now - self.started),
+            _milliseconds(self.ended - self.started),
             self.model,
             self.client,
             self.session,
@@ -123,15 +126,15 @@ def _words(failure: Failure) -> str | None:
     return word[:_MESSAGE_LENGTH] if word else None
 
 
-RecordSink = Callable[[Line], None]
-"""Where the lines go."""
+RecordSink = Callable[[Record], None]
+"""Where the records of exchanges go when they have ended."""
 
 
-def log_line(line: Line) -> None:
-    """Hand a line to the logger `dragoman.exchange`: what happens unless something quicker was set up."""
-    level = logging.WARNING if line.failure else logging.INFO
+def log_record(record: Record) -> None:
+    """Hand a record to the logger `dragoman.exchange`: what happens unless something quicker was set up."""
+    level = logging.WARNING if record.failure else logging.INFO
     if LOG.isEnabledFor(level):
-        LOG.log(level, "exchange", extra={"fields": msgspec.to_builtins(line)})
+        LOG.log(level, "exchange", extra={"fields": msgspec.to_builtins(record.line())})
 
 
 def _milliseconds(seconds: float) -> float:

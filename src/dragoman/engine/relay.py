@@ -24,9 +24,8 @@ class Stage(Protocol[Batch]):
     def is_done(self) -> bool:
         """Whether the reply has ended; what may follow is of no interest."""
 
-    @property
-    def usage(self) -> Usage:
-        """What the reply has cost, as far as it has said so."""
+    def read_usage(self) -> Usage:
+        """Return what the reply has cost, as far as it has said so."""
 
     @property
     def failure(self) -> Failure | None:

@@ -35,9 +35,8 @@ class RawStage:
         self._tail = b""
         self.failure: Failure | None = None
 
-    @property
-    def usage(self) -> Usage:
-        """The usage, as far as the two ends of the stream tell it."""
+    def read_usage(self) -> Usage:
+        """Return the usage, as far as the two ends of the stream tell it."""
         return self._codec.read_usage(self._head, self._tail)
 
     def feed(self, chunk: bytes) -> bytes:
@@ -68,7 +67,7 @@ class RawStage:
 class TranslatedStage:
     """Another protocol on each side: bytes to events, through the transforms, to bytes."""
 
-    __slots__ = ("_encoder", "_receiver", "_transforms", "failure", "usage")
+    __slots__ = ("_encoder", "_receiver", "_transforms", "_usage", "failure")
 
     def __init__(
         self,
@@ -79,7 +78,7 @@ class TranslatedStage:
         self._receiver = receiver
         self._transforms = transforms
         self._encoder = encoder
-        self.usage = Usage()
+        self._usage = Usage()
         self.failure: Failure | None = None
 
     @property
@@ -99,6 +98,10 @@ class TranslatedStage:
         """Return the error event, unless the reply has ended."""
         return self.encode(self._receiver.fail(failure))
 
+    def read_usage(self) -> Usage:
+        """Return the usage that the reply told of."""
+        return self._usage
+
     def encode(self, events: Sequence[Event]) -> bytes:
         """Send `events` through the transforms and the client's encoder."""
         if not events:
@@ -111,8 +114,8 @@ class TranslatedStage:
     def _note(self, events: Sequence[Event]) -> None:
         first, last = events[0], events[-1]
         if type(first) is ReplyStart:
-            self.usage = first.usage
+            self._usage = first.usage
         if type(last) is ReplyEnd:
-            self.usage = self.usage.merged(last.usage)
+            self._usage = self._usage.merged(last.usage)
         elif type(last) is ReplyFailed:
             self.failure = last.failure

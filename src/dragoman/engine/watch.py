@@ -13,17 +13,19 @@ class ClientWatch:
     The cancellation takes the upstream down with it: whoever awaits the upstream closes it on the way out.
     """
 
-    __slots__ = ("_client", "_exchange", "_forget", "_is_over", "left")
+    __slots__ = ("_cancelled", "_client", "_forget", "_is_over")
 
     def __init__(self, client: ClientConnection) -> None:
         self._client = client
         self._is_over = False
-        self.left = False
+        self._cancelled: asyncio.Task[None] | None = None
+
+    @property
+    def left(self) -> bool:
+        """Whether the client left before the exchange was over."""
+        return self._cancelled is not None
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - an exchange runs in a task
-        self._exchange = task
         self._forget = self._client.on_gone(self._on_gone)
         return self
 
@@ -32,11 +34,11 @@ class ClientWatch:
     ) -> bool:
         self._is_over = True
         self._forget()
-        if self.left and isinstance(error, asyncio.CancelledError):
-            return self._exchange.uncancel() == 0
+        if self._cancelled is not None and isinstance(error, asyncio.CancelledError):
+            return self._cancelled.uncancel() == 0
         return False
 
-    def _on_gone(self) -> None:
+    def _on_gone(self, exchange: "asyncio.Task[None]") -> None:
         if not self._is_over:
-            self.left = True
-            self._exchange.cancel()
+            self._cancelled = exchange
+            exchange.cancel()

@@ -16,8 +16,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+OnLost = Callable[["asyncio.Task[None]"], object]
 ON_DISCONNECT: Final = "dragoman.on_disconnect"
-"""An extension in the scope: (callback) -> None. It is called once, when the client is lost before its reply is complete."""
+"""An extension in the scope: (callback) -> None.
+
+The callback is called once, when the client is lost before its reply is complete, with the task that answers it.
+"""
 
 
 class ClientLeftError(Exception):
@@ -30,9 +34,7 @@ class AsgiConnection:
     __slots__ = ("_extra", "_on_disconnect", "_receive", "_send", "has_started", "is_finished", "status")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, extra: Headers) -> None:
-        self._on_disconnect: Callable[[Callable[[], None]], None] | None = scope.get("extensions", {}).get(
-            ON_DISCONNECT
-        )
+        self._on_disconnect: Callable[[OnLost], None] | None = scope.get("extensions", {}).get(ON_DISCONNECT)
         self._receive = receive
         self._send = send
         self._extra = tuple(extra)
@@ -59,7 +61,7 @@ class AsgiConnection:
         _check_size(size, limit)
         return b"".join(chunks)
 
-    def on_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
+    def on_gone(self, callback: OnLost) -> Callable[[], object]:
         """Have `callback` called when the client has left. To be asked for once, when the body has been read.
 
         Our own HTTP protocol tells it by a call; another ASGI server has to be asked by a task that waits for it.
@@ -67,14 +69,15 @@ class AsgiConnection:
         if self._on_disconnect is not None:
             self._on_disconnect(callback)
             return _nothing
-        waiting = asyncio.ensure_future(self._gone(callback))
-        return waiting.cancel  # type: ignore[return-value]
+        exchange = asyncio.current_task()
+        assert exchange is not None  # noqa: S101 - an application runs in a task
+        return asyncio.ensure_future(self._gone(callback, exchange)).cancel
 
-    async def _gone(self, callback: Callable[[], None]) -> None:
+    async def _gone(self, callback: OnLost, exchange: "asyncio.Task[None]") -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         if not self.is_finished:  # after the whole reply this type only says that there is nothing more to come
-            callback()
+            callback(exchange)
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head of a reply whose length is not known."""

@@ -18,7 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, par
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from dragoman.server.connection import Message, Receive, Scope, Send
+from dragoman.server.connection import ON_DISCONNECT, Message, OnLost, Receive, Scope, Send
 
 MAX_HEAD: Final = 64 * 1024
 """Bytes of head that a request may have; also of trailers and chunk lines that may pass without a byte of body."""
@@ -30,9 +30,6 @@ MAX_QUEUE: Final = 8
 """Requests that wait behind the one being answered at which the socket is no longer read."""
 LINGER_SECONDS: Final = 2.0
 """How long a client that still sends may take to notice that we have closed."""
-ON_DISCONNECT: Final = "dragoman.on_disconnect"
-"""The extension in the scope: (callback) -> None. It is called once, when the client is lost before its reply is complete."""
-
 _LOG: Final = logging.getLogger("dragoman.server")
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _INVALID_NAME: Final = re.compile(rb"[^!#$%&'*+\-.^_`|~0-9A-Za-z]|\A\Z")
@@ -136,7 +133,7 @@ class _Exchange:
         self.keeps_alive = keeps_alive
         self._start: Message | None = None
         self.is_begun = self.is_complete = self.is_lost = False
-        self._on_lost: Callable[[], object] | None = None
+        self._on_lost: OnLost | None = None
 
     async def run(self, app: App, scope: Scope) -> None:
         """Have the request answered."""
@@ -199,10 +196,10 @@ class _Exchange:
                     waiter.set_result(None)
             self.waiters.clear()
 
-    def call_when_lost(self, callback: Callable[[], object]) -> None:
+    def call_when_lost(self, callback: OnLost) -> None:
         """Have `callback` called when the client is lost before the reply is complete (the extension in the scope)."""
         if self.is_lost:
-            callback()
+            callback(self.task)
         elif not self.is_complete:
             self._on_lost = callback
 
@@ -215,7 +212,7 @@ class _Exchange:
         self.wake()
         callback, self._on_lost = self._on_lost, None
         if callback is not None:
-            callback()
+            callback(self.task)
 
     # The reply.
 

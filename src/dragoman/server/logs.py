@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dragoman.engine.record import Line, RecordSink
+from dragoman.engine.record import Line, Record, RecordSink
 
 _PATIENCE: Final = 0.05
 
@@ -45,28 +45,29 @@ class TextFormatter(logging.Formatter):
 
 
 class LineWriter:
-    """Writes the lines of exchanges: formatted without the detour through logging, and several with one system call.
+    """Writes the lines of exchanges, several with one system call and without the detour through logging.
 
-    A line is written within `_PATIENCE` seconds; at the end of the process whatever waits is written.
+    A line is made and written within `_PATIENCE` seconds, when the client has its answer; at the end of the process
+    whatever waits is written.
     """
 
     def __init__(self, *, as_json: bool, warnings_only: bool) -> None:
         self._format = _json_line if as_json else _text_line
         self._warnings_only = warnings_only
-        self._waiting: list[bytes] = []
+        self._waiting: list[Record] = []
         atexit.register(self.flush)
 
-    def __call__(self, line: Line) -> None:
-        """Take the line of one exchange."""
-        if self._warnings_only and not line.failure:
+    def __call__(self, record: Record) -> None:
+        """Take the record of one exchange."""
+        if self._warnings_only and not record.failure:
             return
         if not self._waiting:
             asyncio.get_running_loop().call_later(_PATIENCE, self.flush)
-        self._waiting.append(self._format(line))
+        self._waiting.append(record)
 
     def flush(self) -> None:
         """Write what waits."""
-        lines = b"".join(self._waiting)
+        lines = b"".join([self._format(record.line()) for record in self._waiting])
         self._waiting.clear()
         if lines:
             sys.stderr.buffer.write(lines)
