@@ -1,23 +1,23 @@
 """Many streams, endless streams and readers that do not read: the gateway's memory stays as it is."""
 
 import asyncio
-import os
+import json
 import resource
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.endless import EndlessUpstream
 from tests.support.exact_upstream import ExactUpstream, stream_answer
-from tests.support.lanes import LANES, PATHS, Lane, ask, asking, still_works_at, upstream_answers
+from tests.support.lanes import CLIENT_KEY, LANES, PATHS, Lane, ask, asking
 from tests.support.process import Served, serving
 
 BY_LANE = pytest.mark.parametrize("lane", LANES, ids=str)
 MB = 1024 * 1024
-IN_SOCKETS = 16 * MB
+IN_SOCKETS = 32 * MB
 """What the buffers of the kernel may hold between an upstream and a client that does not read."""
 
 
@@ -51,8 +51,7 @@ def test_a_client_that_reads_slowly_slows_the_upstream_down(tmp_path: Path, lane
             assert served.memory - before < 4 * MB
 
 
-def test_a_client_that_sends_slowly_is_waited_for_and_one_that_sends_much_is_not_kept_in_memory(tmp_path: Path) -> None:
-    """The body is one piece of JSON: it has to be held, once, until it has gone up; then it is let go."""
+def test_a_large_body_is_let_go_when_it_has_gone_up(tmp_path: Path) -> None:
     lane = LANES[0]
     with ExactUpstream() as server, serving(tmp_path, server) as served:
         ask_for(served, server, lane, "x" * (30 * MB))
@@ -67,3 +66,57 @@ def ask_for(served: Served, server: ExactUpstream, lane: Lane, prompt: str) -> N
     response, body = ask(served.port, lane, streams=True, prompt=prompt, timeout=60)
     assert response.status == 200
     assert lane.says_hello(body)
+
+
+STREAMS = 500
+
+
+@pytest.mark.parametrize("lane", [Lane("chat", "chat"), Lane("messages", "chat")], ids=str)
+def test_five_hundred_idle_streams_at_once(tmp_path: Path, lane: Lane) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 3 * STREAMS:
+        pytest.skip(f"only {hard} files may be open at once")
+    if soft < 3 * STREAMS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3 * STREAMS, hard))
+    with ExactUpstream() as server, serving(tmp_path, server, {"heartbeat_s": 0.4}) as served:
+        ask_for(served, server, lane, "warm up")
+        server.answers(*[stream_answer(lane.start, lane.content, stays=True)] * STREAMS)
+        before = served.memory
+        asyncio.run(hold_streams(served, lane, before))
+        assert all(asked.left.wait(10) for asked in server.asked)
+        assert len(server.asked) == STREAMS
+        deadline = time.monotonic() + 5
+        while running(served):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        ask_for(served, server, lane, "hello again")
+
+
+async def hold_streams(served: Served, lane: Lane, before: int) -> None:
+    streams = [await begin(served.port, lane) for _ in range(STREAMS)]
+    await asyncio.gather(*(reader.readuntil(b"Hello") for reader, _ in streams))
+    assert (await asyncio.to_thread(running, served)) == STREAMS
+    full = served.memory
+    assert full - before < STREAMS * 100_000
+    for _ in range(3):
+        await asyncio.gather(*(reader.readuntil(lane.beat) for reader, _ in streams))
+    assert served.memory - full < 4 * MB
+    for _, writer in streams:
+        writer.close()
+
+
+async def begin(port: int, lane: Lane) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = lane.request(streams=True)
+    head = f"POST {PATHS[lane.client]} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {CLIENT_KEY}\r\n"
+    writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+    return reader, writer
+
+
+def running(served: Served) -> int:
+    """Return how many exchanges run, as `/health` says."""
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=10)
+    connection.request("GET", "/health")
+    health: Any = json.loads(connection.getresponse().read())
+    connection.close()
+    return int(health["requests"]["running"]) - 1

@@ -15,7 +15,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from dragoman.server import http_protocol
+from dragoman.server import http_exchange, http_protocol
 from dragoman.server.connection import ON_DISCONNECT, Message, Receive, Scope, Send
 from dragoman.server.http_protocol import HIGH_WATER, MAX_HEAD, MAX_QUEUE, HttpProtocol
 
@@ -889,7 +889,7 @@ def test_exchanges_leave_no_cycles_behind(run: Run) -> None:
                     await client.ask(GET)
                 await asyncio.sleep(0.01)
                 kinds = [type(thing) for thing in gc.get_objects()]
-                assert kinds.count(http_protocol._Exchange) <= 2
+                assert kinds.count(http_exchange.HttpExchange) <= 2
             finally:
                 gc.enable()
 
