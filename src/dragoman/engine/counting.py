@@ -1,9 +1,10 @@
 """How many tokens a request has: asked of the upstream where it can tell, estimated where it cannot."""
 
+from contextlib import suppress
 from typing import Final
 
 from dragoman.engine.client import Arrival, ClientConnection
-from dragoman.engine.exchange import JSON_HEAD, Exchange, Parts
+from dragoman.engine.exchange import JSON_HEAD, Exchange, MissingEndpointError, Parts
 from dragoman.engine.headers import header_value
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.ir.losses import Ledger
@@ -14,7 +15,7 @@ _ESTIMATED: Final = (b"x-dragoman-count", b"estimated")
 
 
 async def count_tokens(parts: Parts, arrival: Arrival, client: ClientConnection) -> None:
-    """Answer a request for a token count: natively when the model's upstream speaks the same protocol, else by estimate.
+    """Answer a request for a token count: natively when the model's upstream speaks the same protocol and counts, else by estimate.
 
     Raises DragomanError for a bad request or an unknown model.
     """
@@ -25,8 +26,9 @@ async def count_tokens(parts: Parts, arrival: Arrival, client: ClientConnection)
     # A model that cannot see would refuse to count what another one is to look at.
     is_seen = not (attempt.may_be_blind and may_hold_media(arrival.body))
     if attempt.protocol == codec.name and path is not None and is_seen:
-        await Exchange(parts, arrival, client, path).run()
-        return
+        with suppress(MissingEndpointError):
+            await Exchange(parts, arrival, client, path).run()
+            return
     if codec.decode_count is None:
         raise DragomanError(Failure(FailureKind.NOT_IMPLEMENTED, f"{codec.title} counts no tokens"))
     ledger = Ledger()

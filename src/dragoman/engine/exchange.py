@@ -32,6 +32,7 @@ from dragoman.routing.plan import Attempt, Plan
 
 LOG: Final = logging.getLogger("dragoman.engine")
 _WHOLE_LIMIT: Final = 256 * 1024 * 1024
+_NO_ENDPOINT: Final = frozenset({404, 405, 501})
 _ERROR_LIMIT: Final = 1024 * 1024
 _STREAM_HEAD: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 JSON_HEAD: Final = ((b"content-type", b"application/json"),)
@@ -54,6 +55,10 @@ class AnsweredError(DragomanError):
         super().__init__(failure)
         self.headers = headers
         self.body = body
+
+
+class MissingEndpointError(DragomanError):
+    """The upstream has nothing at the path that was asked for beside replies (a token count)."""
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -85,7 +90,10 @@ class Exchange:
         self._record = Record(arrival.request_id, arrival.codec.name, parts.clock.monotonic())
 
     async def run(self) -> None:
-        """Answer. Whatever goes wrong is the client's answer and the record's failure; only cancellation is raised."""
+        """Answer. Whatever goes wrong is the client's answer and the record's failure.
+
+        Raised are only cancellation and, when nothing has been answered, MissingEndpointError.
+        """
         try:
             with self._watch:
                 await self._answer_or_refuse()
@@ -97,6 +105,9 @@ class Exchange:
     async def _answer_or_refuse(self) -> None:
         try:
             await self._answer()
+        except MissingEndpointError:
+            self._record.status, self._record.lane = 200, "estimate"
+            raise
         except DragomanError as error:
             await self._refuse(error)
         except asyncio.CancelledError:
@@ -216,6 +227,8 @@ class Exchange:
     async def _raise_answer(self, lane: RawLane | TranslatedLane, reply: UpstreamReply) -> None:
         if reply.status < 400:
             raise DragomanError(_redirected(reply))
+        if self._path is not None and reply.status in _NO_ENDPOINT:
+            raise MissingEndpointError(Failure(FailureKind.NOT_FOUND, f"the upstream has nothing at `{self._path}`"))
         body = await read_whole(reply, _ERROR_LIMIT)
         failure = lane.upstream.decode_failure(reply.status, reply.headers, body)
         if failure.kind is not FailureKind.UPSTREAM_INVALID:

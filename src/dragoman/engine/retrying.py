@@ -1,5 +1,6 @@
 """When to ask an upstream again, and after how long. Pure: the engine waits."""
 
+import math
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -29,9 +30,11 @@ def seconds_of(retry_after: str | None, now: float) -> float | None:
     if not retry_after:
         return None
     try:
-        return max(0.0, float(retry_after))
+        seconds = float(retry_after)
     except ValueError:
         pass
+    else:
+        return None if math.isnan(seconds) else max(0.0, seconds)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
     except ValueError:

@@ -10,7 +10,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.support.exact_upstream import ExactUpstream, json_answer, stream_answer
+from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, stream_answer
 from tests.support.gateway import RunningGateway
 from tests.support.sdks import KEY, ask_chat, ask_messages, calls_of, said
 from tests.support.wires import (
@@ -203,6 +203,21 @@ def test_tokens_are_counted_by_a_messages_upstream(claude: anthropic.Anthropic, 
     assert counted.input_tokens == 4321
     assert messages.asked[0].path == "/v1/messages/count_tokens"
     assert messages.last["model"] == "one"
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+@pytest.mark.parametrize("is_page", [True, False])
+def test_tokens_are_estimated_when_a_messages_upstream_does_not_count(
+    claude: anthropic.Anthropic, messages: ExactUpstream, status: int, is_page: bool
+) -> None:
+    """Many servers speak Messages and have no count_tokens."""
+    page = Answer((b"HTTP/1.1 %d Oops\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<p/>" % status,))
+    messages.answers(page if is_page else json_answer({"detail": "Not Found"}, status))
+    raw = claude.messages.with_raw_response.count_tokens(
+        model="messages/one", messages=[{"role": "user", "content": "Hi"}]
+    )
+    assert raw.parse().input_tokens > 0
+    assert raw.headers["x-dragoman-count"] == "estimated"
 
 
 def test_a_safeguard_result_passes_untouched(claude: anthropic.Anthropic, messages: ExactUpstream) -> None:
