@@ -35,7 +35,7 @@ def running(server: ExactUpstream) -> Iterator[RunningGateway]:
 
 @pytest.fixture
 def gateway(running: RunningGateway) -> RunningGateway:
-    running.lines.clear()
+    running.forget_lines()
     return running
 
 
@@ -85,9 +85,7 @@ def states(lane: Lane) -> dict[str, State]:
 
 @BY_LANE
 @pytest.mark.parametrize("name", states(LANES[0]))
-def test_the_upstream_is_left_at_once(
-    gateway: RunningGateway, server: ExactUpstream, lane: Lane, name: str
-) -> None:
+def test_the_upstream_is_left_at_once(gateway: RunningGateway, server: ExactUpstream, lane: Lane, name: str) -> None:
     state = states(lane)[name]
 
     def attempt() -> float:
@@ -111,9 +109,7 @@ def test_the_upstream_is_left_at_once(
 
 
 @BY_LANE
-def test_what_was_used_is_in_the_log_all_the_same(
-    gateway: RunningGateway, server: ExactUpstream, lane: Lane
-) -> None:
+def test_what_was_used_is_in_the_log_all_the_same(gateway: RunningGateway, server: ExactUpstream, lane: Lane) -> None:
     start = lane.start
     if lane.upstream == "chat":
         start = start[:-3] + b',"usage":{"prompt_tokens":11,"completion_tokens":0,"total_tokens":11}}\n\n'
@@ -132,7 +128,7 @@ def test_a_wait_for_a_retry_is_over_at_once(
     gateway: RunningGateway, server: ExactUpstream, lane: Lane, streams: bool
 ) -> None:
     def attempt() -> float:
-        gateway.lines.clear()
+        gateway.forget_lines()
         server.answers(*[json_answer({"error": {"message": "later"}}, 429, {"retry-after": "9"})] * 2)
         with asking(gateway, lane, streams=streams) as connection:
             server.wait()

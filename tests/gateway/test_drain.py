@@ -107,12 +107,15 @@ def test_whoever_runs_out_of_time_is_told(tmp_path: Path, lane: Lane) -> None:
 
 def test_a_client_that_does_not_read_does_not_hold_it_up(tmp_path: Path) -> None:
     lane = Lane("messages", "chat")
-    with EndlessUpstream(lane) as server, serving(tmp_path, server, {"drain_s": 0.2}) as served:
-        with asking(served.port, lane, streams=True) as connection:
-            connection.getresponse()
-            server.wait_until_blocked()
-            served.terminate()
-            assert served.wait(5) == 0
+    with (
+        EndlessUpstream(lane) as server,
+        serving(tmp_path, server, {"drain_s": 0.2}) as served,
+        asking(served.port, lane, streams=True) as connection,
+    ):
+        connection.getresponse()
+        server.wait_until_blocked()
+        served.terminate()
+        assert served.wait(5) == 0
 
 
 def test_an_idle_gateway_ends_at_once(tmp_path: Path) -> None:

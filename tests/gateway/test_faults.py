@@ -246,9 +246,7 @@ def deltas(body: bytes) -> Iterator[dict[str, str]]:
 
 
 @BY_LANE
-def test_an_event_of_twenty_megabytes_is_carried(
-    patient: RunningGateway, server: ExactUpstream, lane: Lane
-) -> None:
+def test_an_event_of_twenty_megabytes_is_carried(patient: RunningGateway, server: ExactUpstream, lane: Lane) -> None:
     size = 20 * 1024 * 1024
     opening, _, rest = (lane.start + lane.content + lane.ending).partition(b"Hello")
     fill = [chunk(b"x" * 262144)] * (size // 262144)
@@ -345,7 +343,9 @@ def test_an_error_in_a_stream_before_its_content_is_an_error_answer(
 ) -> None:
     failing = b'data: {"error":{"message":"quite overloaded","code":529}}\n\n'
     if lane.upstream == "messages":
-        failing = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"quite overloaded"}}\n\n'
+        failing = (
+            b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"quite overloaded"}}\n\n'
+        )
     server.answers(stream_answer(lane.start, failing))
     response, body = ask(gateway, lane, streams=streams)
     assert response.status == (529 if lane.client == "messages" else 503)
@@ -356,7 +356,9 @@ def test_a_stream_whose_beginning_cannot_be_made_out_passes_on_the_raw_lane(
     gateway: RunningGateway, server: ExactUpstream
 ) -> None:
     """Same protocol on both sides: a client may know what we do not."""
-    strange = piece({"role": "assistant", "content": {"of": "a kind to come"}}) + piece({}, "stop") + b"data: [DONE]\n\n"
+    strange = (
+        piece({"role": "assistant", "content": {"of": "a kind to come"}}) + piece({}, "stop") + b"data: [DONE]\n\n"
+    )
     server.answers(stream_answer(strange))
     response, body = ask(gateway, Lane("chat", "chat"), streams=True)
     assert response.status == 200

@@ -15,7 +15,18 @@ from dragoman.settings import Server
 from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, stream_answer
 from tests.support.faulty_upstream import whole
 from tests.support.gateway import RunningGateway
-from tests.support.lanes import CLIENT_KEY, LANES, PROMPT, Lane, ask, asking, error_of, read_until, still_works, upstreams
+from tests.support.lanes import (
+    CLIENT_KEY,
+    LANES,
+    PROMPT,
+    Lane,
+    ask,
+    asking,
+    error_of,
+    read_until,
+    still_works,
+    upstreams,
+)
 from tests.support.process import UPSTREAM_KEY, serving
 
 BY_LANE = pytest.mark.parametrize("lane", LANES, ids=str)
@@ -38,7 +49,7 @@ def running(server: ExactUpstream) -> Iterator[RunningGateway]:
 
 @pytest.fixture
 def gateway(running: RunningGateway) -> RunningGateway:
-    running.lines.clear()
+    running.forget_lines()
     return running
 
 
@@ -136,7 +147,9 @@ def test_the_line_tells_who_asked_whom_and_what_it_cost(
 
 @BY_LANE
 def test_the_line_tells_what_went_wrong(gateway: RunningGateway, server: ExactUpstream, lane: Lane) -> None:
-    server.answers(json_answer({"error": {"message": "no", "code": "some_code"}}, 429), stream_answer(lane.start, lane.content))
+    server.answers(
+        json_answer({"error": {"message": "no", "code": "some_code"}}, 429), stream_answer(lane.start, lane.content)
+    )
     ask(gateway, lane, streams=True)
     ask(gateway, lane, streams=True)
     refused, cut = gateway.wait_for_lines(2)
@@ -191,13 +204,16 @@ def test_a_mistake_in_mid_stream_is_an_error_event(
     pieces = stream_answer(lane.start, lane.content, lane.ending).pieces
     server.answers(Answer(pieces, gate=gate, until=3))
     stage = "RawStage" if lane.is_raw else "TranslatedStage"
-    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        with asking(gateway, lane, streams=True) as connection:
-            response = connection.getresponse()
-            body = read_until(response, b"Hello")
-            patch.setattr(f"dragoman.engine.stages.{stage}.feed", fail)
-            gate.set()
-            body += response.read()
+    with (
+        monkeypatch.context() as patch,
+        caplog.at_level(logging.ERROR),
+        asking(gateway, lane, streams=True) as connection,
+    ):
+        response = connection.getresponse()
+        body = read_until(response, b"Hello")
+        patch.setattr(f"dragoman.engine.stages.{stage}.feed", fail)
+        gate.set()
+        body += response.read()
     assert response.status == 200
     assert lane.fails(body)
     assert "the gateway made a mistake" in error_of(body)["message"]

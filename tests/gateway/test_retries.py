@@ -32,7 +32,7 @@ def running(server: ExactUpstream) -> Iterator[RunningGateway]:
 @pytest.fixture
 def gateway(running: RunningGateway, waits: list[float]) -> RunningGateway:
     """A gateway with the default of two retries that does not really wait."""
-    running.lines.clear()
+    running.forget_lines()
     return running
 
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+import uvloop
 
 from dragoman.engine.record import Line
 from dragoman.main import build, listen, make_server
@@ -61,6 +62,14 @@ class RunningGateway:
         assert not self._thread.is_alive(), "the gateway did not stop"
         self._socket.close()
 
+    def forget_lines(self) -> None:
+        """Forget the lines, those included that exchanges from before still have to write."""
+        deadline = time.monotonic() + 10
+        while self.app.running:
+            assert time.monotonic() < deadline, "something still runs"
+            time.sleep(0.002)
+        self.lines.clear()
+
     def wait_for_lines(self, count: int) -> list[Line]:
         """Return the lines when there are `count`: an exchange ends a little after its answer."""
         deadline = time.monotonic() + 10
@@ -72,7 +81,8 @@ class RunningGateway:
     def _run(self) -> None:
         self.app = build(self.settings, lambda record: self.lines.append(record.line()), self._upstream)
         self._server = make_server(self.app, self.settings)
-        asyncio.run(self._serve())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
         self._started.set()

@@ -35,9 +35,7 @@ _STREAMS: dict[str, tuple[bytes, bytes, bytes]] = {
         event("content_block_start", index=0, content_block=text(""))
         + event("content_block_delta", index=0, delta=_DELTA),
         event("content_block_stop", index=0)
-        + event(
-            "message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 7}
-        )
+        + event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 7})
         + event("message_stop"),
     ),
 }
@@ -155,9 +153,17 @@ def asking(
         connection.close()
 
 
-def ask(gateway: RunningGateway | int, lane: Lane, *, streams: bool, **more: Any) -> tuple[HTTPResponse, bytes]:
+def ask(
+    gateway: RunningGateway | int,
+    lane: Lane,
+    *,
+    streams: bool,
+    prompt: str = PROMPT,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+) -> tuple[HTTPResponse, bytes]:
     """Return the reply and its whole body."""
-    with asking(gateway, lane, streams=streams, **more) as connection:
+    with asking(gateway, lane, streams=streams, prompt=prompt, headers=headers, timeout=timeout) as connection:
         response = connection.getresponse()
         return response, response.read()
 

@@ -210,7 +210,7 @@ class Exchange:
         if reply.status >= 300:
             await self._raise_answer(lane, reply)
         wants_stream = errand.peek.stream
-        streams = is_stream(reply.headers.get("content-type", ""), wants_stream=wants_stream)
+        streams = not self._path and is_stream(reply.headers.get("content-type", ""), wants_stream=wants_stream)
         if isinstance(lane, RawLane):
             if streams == wants_stream:
                 await (self._relay_raw(lane, reply) if streams else self._pass_whole(lane, reply))
@@ -244,7 +244,7 @@ class Exchange:
         head = self._head(downward(reply.headers))
         if self._beats is not None:
             self._beats.head = head
-        first = await open_bytes(reply, lane.receiver(), await first_bytes(reply, lane.upstream))
+        first = await open_bytes(reply, lane.receiver, await first_bytes(reply, lane.upstream))
         stage = lane.stage()
         await self._start(head)
         await self._relay(reply, stage, stage.feed(first))

@@ -1,6 +1,6 @@
 """The beginning of a streamed reply, up to its first content: what fails in it can still be an HTTP error, or be tried again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dragoman.codec import Codec
@@ -32,13 +32,14 @@ async def open_events(reply: Incoming[Any], receiver: EventReceiver, first: Any 
     return events
 
 
-async def open_bytes(reply: UpstreamReply, receiver: EventReceiver, first: bytes) -> bytes:
+async def open_bytes(reply: UpstreamReply, make_receiver: Callable[[], EventReceiver], first: bytes) -> bytes:
     """Return the bytes up to the first content or the end, `first` included.
 
     A reply that the receiver cannot make out passes: what its own client makes of it is not for us to say.
     """
     if len(first) >= _LONG_PACKET:
         return first
+    receiver = make_receiver()
     pieces = [first]
     size = len(first)
     events = receiver.feed(first)
@@ -58,9 +59,8 @@ async def open_bytes(reply: UpstreamReply, receiver: EventReceiver, first: bytes
 async def first_bytes(reply: UpstreamReply, upstream: Codec) -> bytes:
     """Return the first bytes of a stream. Raises DragomanError when there are none, or when they belong to no stream."""
     chunk = await reply.read()
-    while chunk is not None and not chunk.strip():
-        more = await reply.read()
-        chunk = more if more is None else chunk + more
+    while chunk is not None and (not chunk or chunk.isspace()):
+        chunk = await reply.read()
     if chunk is None:
         raise UpstreamCutError("the upstream's stream ended before the reply began")
     if chunk.lstrip().startswith(_NO_EVENTS):

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 from dragoman.engine.client import ClientConnection, Headers
 from dragoman.engine.errors import UpstreamCutError
 from dragoman.engine.ports import Incoming, UpstreamReply
+from dragoman.engine.timers import later
 from dragoman.ir.failures import DragomanError, Failure
 from dragoman.ir.reply import Usage
 
@@ -42,7 +43,7 @@ class Stage(Protocol[Batch]):
 
 
 class Heartbeat:
-    """Wakes a pending read when nothing has been written for `seconds`. Costs one timer a stream, nothing an event."""
+    """Wakes a pending read when nothing has been written for `seconds`. Costs one coarse timer a stream, nothing an event."""
 
     __slots__ = ("_loop", "_reply", "_seconds", "_timer", "last_write")
 
@@ -51,7 +52,7 @@ class Heartbeat:
         self._reply = reply
         self._seconds = seconds
         self.last_write = self._loop.time()
-        self._timer = self._loop.call_later(seconds, self._look)
+        self._timer = later(seconds, self._look)
 
     @property
     def is_due(self) -> bool:
@@ -71,7 +72,7 @@ class Heartbeat:
         if silent >= self._seconds * 0.99:
             self._reply.nudge()
             silent = 0
-        self._timer = self._loop.call_later(self._seconds - silent, self._look)
+        self._timer = later(self._seconds - silent, self._look)
 
 
 class EarlyBeats:
@@ -89,7 +90,7 @@ class EarlyBeats:
         self._beat = beat
         self._seconds = seconds
         self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._begin)
+        self._timer = later(seconds, self._begin)
 
     async def stop(self) -> None:
         """Beat no more. Called again, it does nothing."""
@@ -156,7 +157,7 @@ async def drain(reply: Incoming[Any]) -> None:
 
     Not for long, and not much: whoever goes on talking is cut off.
     """
-    timer = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, reply.close)
+    timer = later(_DRAIN_SECONDS, reply.close)
     seen = 0
     try:
         while chunk := await reply.read():

@@ -12,6 +12,7 @@ from dragoman.ir.events import BlockStart, Event
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Reply
 from dragoman.ir.request import Block, HostedTool, Message, Request, Tool, ToolCall, ToolChoice, ToolKind
+from dragoman.transforms.free_text import RestoreText, free_text_tools, restore_text
 
 _is_plain: Final = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
 _OTHER: Final = re.compile(r"[^a-zA-Z0-9_-]")
@@ -20,13 +21,18 @@ _HASH_LENGTH: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Renames:
-    """Which names were changed: the client's to the target's (`there`) and back (`back`). False when none were."""
+    """Which names were changed: the client's to the target's (`there`) and back (`back`).
+
+    `free_text` are the client's tools that take no JSON, which an upstream may have got as functions. False when there is
+    nothing to undo.
+    """
 
     there: Mapping[str, str] = field(default_factory=dict)
     back: Mapping[str, str] = field(default_factory=dict)
+    free_text: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.there)
+        return bool(self.there or self.free_text)
 
 
 NO_RENAMES: Final = Renames()
@@ -41,8 +47,9 @@ def shorten(request: Request, limit: int, ledger: Ledger) -> tuple[Request, Rena
     """
     names = dict.fromkeys(_names(request))
     refused = [name for name in names if len(name) > limit or not _is_plain(name)]
+    free_text = free_text_tools(request)
     if not refused:
-        return request, NO_RENAMES
+        return request, Renames(free_text=free_text) if free_text else NO_RENAMES
     taken = set(names).difference(refused)
     there: dict[str, str] = {}
     for name in refused:
@@ -51,31 +58,33 @@ def shorten(request: Request, limit: int, ledger: Ledger) -> tuple[Request, Rena
         ledger.emulated(
             "tool_name", _path(request, name), f"`{name}` travels as `{there[name]}` and comes back in the reply"
         )
-    renames = Renames(there, {short: name for name, short in there.items()})
+    renames = Renames(there, {short: name for name, short in there.items()}, free_text)
     return _renamed(request, there), renames
 
 
 def restore_reply(reply: Reply, renames: Renames) -> Reply:
-    """Return a whole reply with the client's own tool names."""
-    if not renames or not any(isinstance(block, ToolCall) and block.name in renames.back for block in reply.blocks):
-        return reply
-    return msgspec.structs.replace(reply, blocks=_renamed_blocks(reply.blocks, renames.back))
+    """Return a whole reply with the client's own tool names, and free text for the tools that take it."""
+    if any(isinstance(block, ToolCall) and block.name in renames.back for block in reply.blocks):
+        reply = msgspec.structs.replace(reply, blocks=_renamed_blocks(reply.blocks, renames.back))
+    return restore_text(reply, renames.free_text)
 
 
 class RestoreNames:
-    """Gives tool calls the client's own names back while a reply streams: batches of events to batches of events."""
+    """The same while a reply streams: batches of events to batches of events."""
 
-    __slots__ = ("_back",)
+    __slots__ = ("_back", "_text")
 
     def __init__(self, renames: Renames) -> None:
         self._back = renames.back
+        self._text = RestoreText(renames.free_text)
 
     def feed(self, batch: Sequence[Event]) -> Sequence[Event]:
-        """Return the batch; the same object when no renamed call starts in it."""
+        """Return the batch; the same object when nothing in it has to be undone."""
         for event in batch:
             if type(event) is BlockStart and type(event.block) is ToolCall and event.block.name in self._back:
-                return [self._restored(one) for one in batch]
-        return batch
+                batch = [self._restored(one) for one in batch]
+                break
+        return self._text.feed(batch)
 
     def flush(self) -> Sequence[Event]:
         """Nothing is ever held back."""

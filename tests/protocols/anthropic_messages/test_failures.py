@@ -80,6 +80,8 @@ def test_headers_that_say_when_to_come_back_are_kept() -> None:
         "input length and `max_tokens` exceed context limit: 199211 + 20000 > 200000",
         "This model's maximum context length is 128000 tokens.",
         "Your input exceeds the context window of this model.",
+        "invalid params, context window exceeds limit (2013)",
+        "Range of input length should be [1, 98304]",
     ],
 )
 def test_a_context_that_is_too_long_is_known_by_its_words(message: str) -> None:

@@ -293,6 +293,11 @@ def test_refusals_and_foreign_blocks_are_said_as_text() -> None:
     assert codes == ["foreign_block"]
 
 
+def test_a_picture_has_the_media_type_that_the_api_knows() -> None:
+    body, _ = encoded(asking(user(Image(Base64Data("image/jpg", "AA==")))))
+    assert body["messages"][0]["content"][0]["source"]["media_type"] == "image/jpeg"
+
+
 def test_documents_of_any_source() -> None:
     pdf = Document(Base64Data("application/pdf", "AA=="), "T", "C", citations=True)
     text = Document(Base64Data("text/markdown", "aGk="))

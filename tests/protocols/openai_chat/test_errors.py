@@ -51,6 +51,10 @@ def test_every_shape_of_error_body_is_read(status: int, body: object, kind: Fail
         {"message": "prompt is too long: 9 tokens > 8 maximum", "type": "invalid_request_error"},
         {"message": "Input is too long for requested model."},
         {"message": "the request exceeds the model's context window"},
+        {"message": "Invalid request: Your request exceeded model token limit: 262144"},
+        {"message": "Prompt exceeds max length", "code": "1261"},
+        {"message": "Range of input length should be [1, 98304]"},
+        {"message": "invalid params, context window exceeds limit (2013)"},
     ],
 )
 def test_a_context_that_overflows_is_known_and_keeps_its_words(error: dict[str, str]) -> None:
@@ -73,6 +77,14 @@ def test_what_is_no_json_is_a_502_with_an_excerpt(status: int, body: bytes) -> N
 def test_what_a_proxy_refuses_in_its_own_words_keeps_its_status(status: int) -> None:
     failure = PROTOCOL.decode_failure(status, {"Retry-After": "7"}, b"<html>Too much</html>")
     assert (failure.http_status, failure.message, failure.retry_after) == (status, "Too much", "7")
+
+
+@pytest.mark.parametrize("word", ["CreditsError", "ModelError", "AuthError"])
+def test_a_401_is_not_to_be_tried_again_whatever_word_is_beside_it(word: str) -> None:
+    body = json.dumps({"type": "error", "error": {"type": word, "message": "no"}}).encode()
+    failure = PROTOCOL.decode_failure(401, {}, body)
+    assert (failure.http_status, failure.should_retry) == (401, False)
+    assert PROTOCOL.decode_failure(401, {"X-Should-Retry": "true"}, body).should_retry is True
 
 
 def test_an_empty_body_keeps_its_status() -> None:

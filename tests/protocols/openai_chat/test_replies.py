@@ -78,6 +78,13 @@ def test_words_for_the_end(word: str | None, finish: Finish) -> None:
     assert read({"content": "x"}, word).finish is finish
 
 
+@pytest.mark.parametrize("word", ["error", "network_error", "insufficient_system_resource"])
+def test_a_reply_that_was_interrupted_is_a_failure(word: str) -> None:
+    with pytest.raises(DragomanError) as caught:
+        read({"content": "half"}, word)
+    assert caught.value.failure.kind is FailureKind.UPSTREAM_CUT
+
+
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_thought_comes_first(field: str) -> None:
     reply = read({"content": "x", field: "hm"})

@@ -1,5 +1,7 @@
 """Streams of the many servers that speak Chat, read."""
 
+import json
+
 import pytest
 
 from dragoman.ir.events import ArgumentsDelta, BlockEnd, BlockStart, ReplyEnd, ReplyFailed, ReplyStart, TextDelta
@@ -326,3 +328,36 @@ def test_a_delta_is_given_in_the_step_it_came_in() -> None:
     receiver = Receiver(PROTOCOL, Source("deep", "m1"))
     receiver.feed(chunk(call(0, "c", "f", "")))
     assert receiver.feed(chunk(call(0, arguments='{"a'))) == [ArgumentsDelta(0, '{"a')]
+
+
+# Ends that are none
+
+
+@pytest.mark.parametrize("word", ["error", "network_error", "insufficient_system_resource"])
+def test_a_finish_reason_that_tells_of_an_interruption_is_no_end(word: str) -> None:
+    failure = failure_of(chunk({"content": "half"}), ended(word)).failure
+    assert failure.kind is FailureKind.UPSTREAM_CUT
+    assert word in failure.message
+
+
+def test_a_full_context_is_told_from_a_normal_end() -> None:
+    assert streamed(chunk({"content": "a"}), ended("model_context_window_exceeded")).finish is Finish.CONTEXT_FULL
+
+
+def test_usage_may_stand_in_the_choice() -> None:
+    """Moonshot's place. https://platform.moonshot.ai/docs/api/chat#streaming."""
+    last = json.dumps(
+        {
+            "id": "c",
+            "choices": [
+                {
+                    "index": 0,
+                    "delta": {},
+                    "finish_reason": "stop",
+                    "usage": {"prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, "cached_tokens": 9},
+                }
+            ],
+        }
+    ).encode()
+    reply = streamed(chunk({"content": "a"}), b"data: " + last + b"\n\n" + DONE)
+    assert reply.usage == Usage(10, 9, None, 13)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.ir.failures import Failure, FailureKind
+from dragoman.wire.overflow import says_too_long
 from dragoman.wire.sse import write_frame
 
 _KINDS_BY_TYPE: Final = {
@@ -66,11 +67,6 @@ _TYPES: Final = {
 _OWN_STATUSES: Final = frozenset({413, 429, 529})
 """Statuses that a proxy in front of the upstream gives with a page of its own, and that mean the same from it."""
 
-_LONG_CONTEXT: Final = re.compile(
-    r"prompt is too long|context_length_exceeded|exceeds? (the |this |your )?(model'?s? )?(maximum )?context"
-    r"|maximum context length|context (window|length|limit) (is )?exceeded|input is too long|prompt_too_long",
-    re.IGNORECASE,
-)
 _ANTHROPIC_WORDS: Final = ("prompt is too long", "exceed context limit")
 _TOO_LONG_STATUSES: Final = frozenset({0, 200, 400, 413, 422})
 _KEPT_HEADERS: Final = ("anthropic-ratelimit-", "x-ratelimit-", "ratelimit-", "retry-after-ms")
@@ -144,7 +140,7 @@ def failure_of(content: Any, status: int = 0) -> Failure:  # noqa: ANN401 - any 
     if not message:
         message = f"the upstream failed: {msgspec.json.encode(content).decode()[:_EXCERPT]}"
     kind = _kind_of(status, kind_word)
-    if status in _TOO_LONG_STATUSES and (code == "context_length_exceeded" or _LONG_CONTEXT.search(message)):
+    if status in _TOO_LONG_STATUSES and (code == "context_length_exceeded" or says_too_long(message)):
         kind = FailureKind.CONTEXT_TOO_LONG
     return Failure(kind, message, _status_of(status, kind), code=code, param=param, upstream_type=kind_word)
 

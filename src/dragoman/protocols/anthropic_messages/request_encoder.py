@@ -40,6 +40,8 @@ from dragoman.wire.arguments import as_object
 
 _json: Final = msgspec.json.encode
 _MAX_BREAKPOINTS: Final = 4
+_MEDIA_TYPES: Final = {"image/jpg": "image/jpeg"}
+"""Names that clients use and the API refuses. https://platform.claude.com/docs/en/build-with-claude/vision"""
 _JSON_OBJECT: Final = "Answer with one valid JSON object and nothing else."
 _JSON_SCHEMA: Final = "Answer with JSON that fits this JSON Schema and with nothing else:\n"
 
@@ -341,7 +343,7 @@ class _Writer:
 def _source(source: Base64Data | UrlData | FileId, item: Item) -> wire.Base64Source | wire.UrlSource | wire.FileSource:
     match source:
         case Base64Data(media_type, data):
-            return wire.Base64Source(media_type, data)
+            return wire.Base64Source(_MEDIA_TYPES.get(media_type, media_type), data)
         case UrlData(url):
             return wire.UrlSource(url)
         case FileId(origin, id) if origin == NAME:

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/chat/object
 
 from typing import Any, Final
 
+from dragoman.ir.failures import Failure, FailureKind
 from dragoman.ir.reply import Finish, Usage
 from dragoman.protocols.openai_chat.wire import CompletionDetails, Number, PromptDetails, WireUsage
 
@@ -12,12 +13,24 @@ _FINISHES: Final = {
     "stop": Finish.DONE,
     "length": Finish.LENGTH,
     "max_tokens": Finish.LENGTH,
+    "model_length": Finish.CONTEXT_FULL,
+    "model_context_window_exceeded": Finish.CONTEXT_FULL,
     "content_filter": Finish.FILTERED,
     "sensitive": Finish.FILTERED,
     "tool_calls": Finish.TOOL_CALLS,
     "function_call": Finish.TOOL_CALLS,
 }
-"""`max_tokens` and `sensitive` (GLM) are not the specification's; other words of vendors mean a normal end."""
+"""`max_tokens`, `model_length` (Mistral), `model_context_window_exceeded` and `sensitive` (GLM) are not the specification's.
+
+Other words of vendors mean a normal end, save the next ones.
+"""
+
+_INTERRUPTIONS: Final = frozenset({"error", "insufficient_system_resource", "network_error"})
+"""How OpenRouter, DeepSeek and GLM say that the model did not get to the end.
+
+https://openrouter.ai/docs/api-reference/overview#finish-reason, https://api-docs.deepseek.com/api/create-chat-completion
+and https://docs.z.ai/api-reference/llm/chat-completion
+"""
 
 _WORDS: Final = {
     Finish.DONE: "stop",
@@ -29,6 +42,13 @@ _WORDS: Final = {
     Finish.PAUSED: "stop",
     Finish.CONTEXT_FULL: "length",
 }
+
+
+def interruption(word: str | None) -> Failure | None:
+    """Return the failure that `word` means; None when it means an end."""
+    if word not in _INTERRUPTIONS:
+        return None
+    return Failure(FailureKind.UPSTREAM_CUT, f"the upstream broke the reply off: its finish reason is `{word}`")
 
 
 def decode_finish(word: str | None, *, has_calls: bool, has_refusal: bool) -> Finish:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.ir.failures import Failure, FailureKind
+from dragoman.wire.overflow import says_too_long
 from dragoman.wire.sse import write_frame
 
 _Kind = FailureKind
@@ -67,18 +68,12 @@ _VAGUE: Final = {
 }
 """Types that are only listened to when there is no status."""
 
-_CONTEXT: Final = re.compile(
-    r"maximum context length|context[ _]length|context window|prompt is too long|input is too long"
-    r"|exceeds? the (?:model'?s? )?(?:maximum )?(?:context|token)|reduce the length of the (?:messages|prompt)",
-    re.IGNORECASE,
-)
-"""How servers say that the prompt does not fit, where no code does."""
-
 _PROXY_STATUSES: Final = frozenset({401, 403, 413, 429})
 """What proxies answer in their own words, and what clients act on: such a status stands even when the body is no API's."""
 
 _STATUS: Final = re.compile("[45][0-9][0-9]")
 _EXCERPT: Final = 200
+_UNAUTHORIZED: Final = 401
 _RETRY_AFTER_MS: Final = "retry-after-ms"
 
 
@@ -158,7 +153,7 @@ def _kind(status: int, code: str | None, kind_word: str | None, message: str) ->
     for word in (code, kind_word):
         if word and (kind := _BY_WORD.get(word.lower())):
             return kind
-    if status in (0, 400, 413, 422, 500) and _CONTEXT.search(message):
+    if status in (0, 400, 413, 422, 500) and says_too_long(message):
         return FailureKind.CONTEXT_TOO_LONG
     if status == 0:
         return _VAGUE.get((kind_word or "").lower(), FailureKind.UPSTREAM_ERROR)
@@ -220,7 +215,9 @@ def _with_headers(failure: Failure, headers: Mapping[str, str]) -> Failure:
     kept = tuple(
         (name, value) for name, value in headers.items() if name == _RETRY_AFTER_MS or name.startswith("x-ratelimit-")
     )
-    should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
+    # A 401 stays one, whatever word is beside it (Zen: no credit); untold, Claude Code asks again for over a minute.
+    otherwise = False if failure.status == _UNAUTHORIZED else None
+    should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower(), otherwise)
     return msgspec.structs.replace(
         failure, retry_after=headers.get("retry-after"), should_retry=should_retry, headers=kept
     )

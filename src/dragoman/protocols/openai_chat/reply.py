@@ -31,7 +31,13 @@ from dragoman.ir.request import (
     UrlData,
 )
 from dragoman.ir.seals import Seal
-from dragoman.protocols.openai_chat.endings import decode_finish, decode_usage, encode_finish, encode_usage
+from dragoman.protocols.openai_chat.endings import (
+    decode_finish,
+    decode_usage,
+    encode_finish,
+    encode_usage,
+    interruption,
+)
 from dragoman.protocols.openai_chat.errors import decode_error, unreadable
 from dragoman.protocols.openai_chat.parts import decode_data_url, is_data_url
 from dragoman.protocols.openai_chat.reasoning import (
@@ -82,6 +88,8 @@ def decode_reply(data: bytes, source: Source) -> Reply:
     if is_given(reply.error):
         raise DragomanError(decode_error(reply.error))
     choice = _first_choice(reply, data)
+    if (failure := interruption(choice.finish_reason)) is not None:
+        raise DragomanError(failure)
     reply_id = reply.id or ""
     answer = choice.message or Answer()
     calls = tuple(_decode_calls(answer, reply_id, source))

@@ -29,7 +29,7 @@ from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.ir.reply import Finish, Usage
 from dragoman.ir.request import Reasoning, Refusal, Text, ToolCall, ToolKind
 from dragoman.ir.seals import Seal
-from dragoman.protocols.openai_chat.endings import decode_finish, decode_usage
+from dragoman.protocols.openai_chat.endings import decode_finish, decode_usage, interruption
 from dragoman.protocols.openai_chat.errors import decode_error
 from dragoman.protocols.openai_chat.reasoning import Detail, details_in, merged
 from dragoman.protocols.openai_chat.reply import (
@@ -157,6 +157,8 @@ class ChatStreamDecoder:
                     self._take_call(piece, events)
             else:
                 self._take_delta(delta, events)
+        if choice.usage is not None:
+            self._usage = self._usage.merged(decode_usage(choice.usage))
         if is_given(choice.error):
             self._is_over = True
             events.append(ReplyFailed(decode_error(choice.error)))
@@ -184,6 +186,8 @@ class ChatStreamDecoder:
     def _end(self) -> Sequence[Event]:
         """Return what closes all blocks and the reply. Raises DragomanError when a call in it is not whole."""
         self._is_over = True
+        if (failure := interruption(self._finish_word)) is not None:
+            return (ReplyFailed(failure),)
         events: list[Event] = []
         if not self._is_started:
             events.append(ReplyStart("", self._source.model, self._usage))

@@ -575,11 +575,12 @@ class WireReply(msgspec.Struct, frozen=True):
 
 
 class ChunkChoice(msgspec.Struct, frozen=True):
-    """A piece of one of the answers."""
+    """A piece of one of the answers. `usage` is Moonshot's place for it."""
 
     index: int | None = None
     delta: Answer | None = None
     finish_reason: str | None = None
+    usage: WireUsage | None = None
     error: Raw = Raw()
 
 

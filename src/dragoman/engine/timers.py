@@ -1,0 +1,86 @@
+"""Coarse timers, many on one of the loop's: what every stream sets and hardly any ever needs.
+
+A timer of the event loop costs several microseconds; one of these costs a look-up. It goes off up to `GRAIN` seconds late.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+GRAIN: Final = 0.02
+
+
+class Timer:
+    """Something to call later, unless it is cancelled."""
+
+    __slots__ = ("_bucket", "_callback")
+
+    def __init__(self, bucket: "set[Timer]", callback: Callable[[], object]) -> None:
+        self._bucket = bucket
+        self._callback = callback
+        bucket.add(self)
+
+    def cancel(self) -> None:
+        """Do not call. Cancelled again, or after the call, this does nothing."""
+        self._bucket.discard(self)
+
+    def go_off(self) -> None:
+        """Call."""
+        self._callback()
+
+
+class Timers:
+    """The coarse timers of one event loop, in buckets of `GRAIN` seconds."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._buckets: dict[int, set[Timer]] = {}
+        self._handle: asyncio.TimerHandle | None = None
+        self._next = 0
+
+    def later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Have `callback` called in `seconds`."""
+        place = int((self._loop.time() + seconds) / GRAIN) + 1
+        bucket = self._buckets.get(place)
+        if bucket is None:
+            bucket = self._buckets[place] = set()
+            if self._handle is None or place < self._next:
+                self._wait_for(place)
+        return Timer(bucket, callback)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._buckets.values()))
+
+    def _wait_for(self, place: int) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._next = place
+        self._handle = self._loop.call_at(place * GRAIN, self._go_off)
+
+    def _go_off(self) -> None:
+        self._handle = None
+        now = self._loop.time() / GRAIN
+        due = [self._buckets.pop(place) for place in sorted(self._buckets) if place <= now + 0.05]  # 1 ms: loops round
+        if self._buckets:
+            self._wait_for(min(self._buckets))
+        for bucket in due:
+            while bucket:
+                bucket.pop().go_off()
+
+
+_TIMERS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Timers]] = WeakKeyDictionary()
+
+
+def later(seconds: float, callback: Callable[[], object]) -> Timer:
+    """Have `callback` called in `seconds`, or up to `GRAIN` later, in the running loop."""
+    return running().later(seconds, callback)
+
+
+def running() -> Timers:
+    """Return the timers of the running loop."""
+    loop = asyncio.get_running_loop()
+    timers = _TIMERS.get(loop)
+    if timers is None:
+        timers = _TIMERS[loop] = Timers(loop)
+    return timers

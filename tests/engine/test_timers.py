@@ -1,0 +1,71 @@
+import asyncio
+
+from dragoman.engine.timers import GRAIN, Timers, later
+
+
+def test_timers_go_off_in_their_order_and_not_early() -> None:
+    async def check() -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        called: list[tuple[str, float]] = []
+        done = asyncio.Event()
+
+        def call(name: str) -> None:
+            called.append((name, loop.time() - start))
+            if name == "late":
+                done.set()
+
+        later(0.1, lambda: call("late"))
+        later(0.02, lambda: call("early"))
+        await asyncio.wait_for(done.wait(), 5)
+        assert [name for name, _ in called] == ["early", "late"]
+        assert called[0][1] >= 0.018  # loops round to a millisecond
+        assert called[1][1] >= 0.098
+
+    asyncio.run(check())
+
+
+def test_a_cancelled_timer_does_not_go_off_and_leaves_nothing_behind() -> None:
+    async def check() -> None:
+        timers = Timers(asyncio.get_running_loop())
+        called: list[str] = []
+        done = asyncio.Event()
+        cancelled = timers.later(0.01, lambda: called.append("cancelled"))
+        timers.later(3 * GRAIN, done.set)
+        cancelled.cancel()
+        cancelled.cancel()
+        await asyncio.wait_for(done.wait(), 5)
+        assert called == []
+        assert len(timers) == 0
+        assert timers._handle is None
+
+    asyncio.run(check())
+
+
+def test_a_timer_may_cancel_another_and_set_a_new_one() -> None:
+    async def check() -> None:
+        called: list[str] = []
+        done = asyncio.Event()
+        other = later(0.03, lambda: called.append("other"))
+
+        def first() -> None:
+            other.cancel()
+            later(0.0, done.set)
+
+        later(0.01, first)
+        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.sleep(0.06)
+        assert called == []
+
+    asyncio.run(check())
+
+
+def test_a_nearer_timer_is_not_late_behind_a_far_one() -> None:
+    async def check() -> None:
+        far = later(60, lambda: None)
+        done = asyncio.Event()
+        later(0.02, done.set)
+        await asyncio.wait_for(done.wait(), 2)
+        far.cancel()
+
+    asyncio.run(check())
