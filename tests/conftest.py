@@ -4,9 +4,14 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.gateway import RunningGateway, provider
 from tests.support.upstream import RunningUpstream
+
+# The same examples each time, however slow the machine is: a run that fails fails again.
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

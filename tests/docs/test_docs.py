@@ -86,7 +86,7 @@ def test_shell_examples_name_what_exists(block: Block) -> None:
         match words:
             case ["make", target, *_]:
                 assert target in targets
-            case ["dragoman", command, *_]:
+            case ["dragoman" | ".venv/bin/dragoman", command, *_]:
                 assert command in COMMANDS
             case _:
                 pytest.fail(f"nothing checks `{line}`")

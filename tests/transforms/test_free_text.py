@@ -24,7 +24,7 @@ PATCH = '*** Begin\n+say "hi" \\ \U0001f600\n'
 
 
 @given(st.text(), st.booleans(), st.lists(st.integers(0, 200)))
-def test_the_text_comes_out_whole_however_it_is_cut(text: str, plain: bool, cuts: list[int]) -> None:  # noqa: FBT001
+def test_the_text_comes_out_whole_however_it_is_cut(text: str, plain: bool, cuts: list[int]) -> None:
     arguments = json.dumps({"input": text}, ensure_ascii=plain)
     places = [0, *sorted(min(cut, len(arguments)) for cut in cuts), len(arguments)]
     reader = InputReader()

@@ -149,7 +149,7 @@ async def _with_openai(url: str) -> Conversation:
                 async for event in stream:
                     if event.type == "chunk":
                         deltas += 1
-                        thought += _reasoning_of(event.chunk)
+                        thought += _reasoning_of(event.chunk) if not turns else ""
                 turns.append((await stream.get_final_completion()).choices[0].message)
             conversation.append(turns[-1].to_dict())
             conversation += [
@@ -192,6 +192,7 @@ def _faults(conversation: Conversation, seen: Sequence[Seen]) -> list[str]:
         "both results went up": all(result in second for result in RESULTS.values()),
         "the calls went up again with their ids": all(second.count(call.id) == 2 for call in conversation.calls),
         "the reply came in pieces": conversation.deltas > 10,
+        f"nothing was lost, as the headers say, not {conversation.losses}": set(conversation.losses) == {"0"},
     }
     return [f"{conversation.title}: expected: {what}" for what, holds in checks.items() if not holds]
 
@@ -206,9 +207,16 @@ def _show(conversation: Conversation, seen: Sequence[Seen]) -> None:
         f"assistant  {conversation.answer}",
         f"(streamed in {conversation.deltas} pieces; losses per turn: {' | '.join(conversation.losses)})",
     ]
-    upstream = [f"POST {seen[-1].path}", *(_line(message) for message in seen[-1].json["messages"])] if seen else []
+    upstream = _went_up(seen[-1]) if seen else []
     for left, right in _side_by_side(["the client", *client], ["what the upstream saw on the second turn", *upstream]):
         print(f"{left:{_WIDTH}} | {right}".rstrip())
+
+
+def _went_up(request: Seen) -> list[str]:
+    """Return what the upstream saw, a line a message; Messages has its system prompt beside them."""
+    body = request.json
+    system = [f"system     {json.dumps(body['system'], ensure_ascii=False)}"] if "system" in body else []
+    return [f"POST {request.path}", *system, *(_line(message) for message in body["messages"])]
 
 
 def _line(message: dict[str, Any]) -> str:

@@ -326,6 +326,19 @@ def test_reasoning_that_nobody_takes_back_is_reported() -> None:
     assert codes(ledger) == ["reasoning_not_returned"]
 
 
+def test_what_a_thought_carries_for_the_call_behind_it_returns_in_that_call() -> None:
+    """Anthropic's `tool_use` has no field for a seal: its clients hold it in an empty thought."""
+    seal = Seal("openai-chat", '{"google":{"thought_signature":"x"}}', "deep", "m", "extra_content")
+    turn = assistant(Reasoning(seal=seal), ToolCall("c1", "f", "{}"), ToolCall("c2", "f", "{}"))
+    first, second = messages_of(HI, turn)[1]["tool_calls"]
+    assert first["extra_content"] == {"google": {"thought_signature": "x"}}
+    assert "extra_content" not in second
+    assert "extra_content" not in messages_of(HI, turn, provider="other")[1]["tool_calls"][0]
+    ledger = Ledger()
+    encoded(asking(HI, assistant(Reasoning(seal=seal), Text("no call"))), ledger)
+    assert [loss.code for loss in ledger] == ["reasoning_not_returned"]
+
+
 def test_a_calls_own_extra_content_returns() -> None:
     seal = Seal("openai-chat", '{"google":{"thought_signature":"x"}}', "deep", "m", "extra_content")
     own = assistant(ToolCall("c", "f", "{}", seal=seal))

@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from dragoman.ir.events import ArgumentsDelta, BlockEnd, BlockStart, ReplyEnd, ReplyFailed, ReplyStart, TextDelta
+from dragoman.ir.events import (
+    ArgumentsDelta,
+    BlockEnd,
+    BlockStart,
+    ReplyEnd,
+    ReplyFailed,
+    ReplyStart,
+    SealDelta,
+    TextDelta,
+)
 from dragoman.ir.failures import FailureKind
 from dragoman.ir.reply import Finish, Usage
 from dragoman.ir.request import Block, Reasoning, Refusal, Text, ToolCall, ToolKind
@@ -328,6 +337,16 @@ def test_a_delta_is_given_in_the_step_it_came_in() -> None:
     receiver = Receiver(PROTOCOL, Source("deep", "m1"))
     receiver.feed(chunk(call(0, "c", "f", "")))
     assert receiver.feed(chunk(call(0, arguments='{"a'))) == [ArgumentsDelta(0, '{"a')]
+
+
+def test_a_calls_seal_that_comes_with_its_name_is_known_when_it_begins() -> None:
+    delta = call(0, "c1", "f", "{}")
+    delta["tool_calls"][0]["extra_content"] = {"google": {"thought_signature": "s"}}
+    events = events_of(chunk(delta), ended("tool_calls"))
+    (start,) = (event for event in events if isinstance(event, BlockStart))
+    assert isinstance(start.block, ToolCall)
+    assert start.block.seal is not None
+    assert not any(isinstance(event, SealDelta) for event in events)
 
 
 # Ends that are none

@@ -35,7 +35,7 @@ from dragoman.ir.request import (
     ToolResult,
     UrlData,
 )
-from dragoman.ir.seals import may_return
+from dragoman.ir.seals import Seal, may_return
 from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.reasoning import DETAILS, EXTRA_CONTENT, Detail, native_details, native_extra
 from dragoman.protocols.openai_chat.wire import ORIGIN
@@ -155,6 +155,7 @@ class _Writer:
         texts: list[Text] = []
         thoughts: list[tuple[str, Reasoning]] = []
         calls: list[Wire] = []
+        carried: Seal | None = None
         fields: Wire = {}
         for placed in run:
             for path, block in placed.blocks:
@@ -162,10 +163,13 @@ class _Writer:
                     case Text():
                         texts.append(block)
                         self._note_text(block, path)
+                    case Reasoning(seal=Seal(form=form) as seal) if form == EXTRA_CONTENT:
+                        carried = seal  # of the call behind it: not every client's calls have a field for it
                     case Reasoning():
                         thoughts.append((path, block))
                     case ToolCall():
-                        calls += self._call(block, path)
+                        calls += self._call(block, block.seal or carried, path)
+                        carried = None
                     case Refusal():
                         fields["refusal"] = fields.get("refusal", "") + block.text
                     case Foreign(origin=origin, type="audio") if origin == ORIGIN:
@@ -181,6 +185,8 @@ class _Writer:
                     case _:
                         assert_never(block)
         path = f"messages[{run[0].index}]"
+        if carried is not None:
+            self._tally.add("reasoning_not_returned", path)
         message: Wire = {"role": "assistant", "content": self._assistant_content(texts, path, calls or fields)}
         message |= self._reasoning_fields(thoughts, has_calls=bool(calls)) | fields
         if calls:
@@ -198,7 +204,7 @@ class _Writer:
         if block.seal:
             self._tally.add("foreign_reasoning", path)
 
-    def _call(self, call: ToolCall, path: str) -> Iterator[Wire]:
+    def _call(self, call: ToolCall, seal: Seal | None, path: str) -> Iterator[Wire]:
         if call.kind is ToolKind.HOSTED:
             self._tally.add("foreign_block_dropped", path, f"`{call.name}`")
             return
@@ -214,9 +220,9 @@ class _Writer:
                 self._tally.add("broken_arguments", path)
             function = {"name": call.name, "arguments": bytes(arguments).decode()}
             written = {"id": call.id, "type": "function", "function": function}
-        if call.seal:
-            returns = call.seal.form == EXTRA_CONTENT and may_return(call.seal, ORIGIN, self._provider)
-            if returns and (extra := native_extra(call.seal)) is not None:
+        if seal:
+            returns = seal.form == EXTRA_CONTENT and may_return(seal, ORIGIN, self._provider)
+            if returns and (extra := native_extra(seal)) is not None:
                 written["extra_content"] = extra
             else:
                 self._tally.add("foreign_reasoning", path)

@@ -56,9 +56,9 @@ _NOTHING: Final[tuple[Event, ...]] = ()
 
 
 class _Call:
-    """A tool call while it arrives. `block` is its index once it is open, -1 before."""
+    """A tool call while it arrives. `block` is its index once it is open, -1 before; `is_sealed`: its seal has been told."""
 
-    __slots__ = ("block", "fragments", "held", "id", "kind", "name", "seal")
+    __slots__ = ("block", "fragments", "held", "id", "is_sealed", "kind", "name", "seal")
 
     def __init__(self) -> None:
         self.id = ""
@@ -68,6 +68,7 @@ class _Call:
         self.held = ""
         self.fragments: list[str] = []
         self.seal: Seal | None = None
+        self.is_sealed = False
 
 
 class ChatStreamDecoder:
@@ -258,7 +259,8 @@ class ChatStreamDecoder:
             call.kind = ToolKind.CUSTOM
         name, text = _content_of(piece)
         call.name = call.name or name
-        call.seal = call_seal(piece, self._source) or call.seal
+        if (seal := call_seal(piece, self._source)) is not None:
+            call.seal, call.is_sealed = seal, False
         if call.block < 0:
             call.held += text
             if call.id and call.name:
@@ -291,7 +293,9 @@ class ChatStreamDecoder:
     def _open_call(self, call: _Call, events: list[Event]) -> None:
         self._close_words(events)
         call.block = self._new_block()
-        events.append(BlockStart(call.block, ToolCall(call.id, call.name, "", call.kind)))
+        # Some clients' protocols can only take the seal before the call begins.
+        events.append(BlockStart(call.block, ToolCall(call.id, call.name, "", call.kind, seal=call.seal)))
+        call.is_sealed = True
         text, call.held = call.held, ""
         if text:
             self._add(call, text, events)
@@ -310,7 +314,7 @@ class ChatStreamDecoder:
             self._open_call(call, events)
         if call.kind is ToolKind.FUNCTION:
             self._complete(call, finish, events)
-        if call.seal:
+        if call.seal and not call.is_sealed:
             events.append(SealDelta(call.block, call.seal))
         events.append(BlockEnd(call.block))
 

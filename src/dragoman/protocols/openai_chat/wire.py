@@ -165,10 +165,14 @@ AssistantPart = ResultPart | RefusalPart | ToolUsePart | ThinkingPart
 
 
 class FunctionCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A function's name and arguments: JSON text, or the object itself from careless clients."""
+    """A function's name and arguments: JSON text, or the object itself from careless clients.
+
+    `parsed_arguments` is what OpenAI's own SDK makes of them and sends back; it says nothing new.
+    """
 
     name: str
     arguments: str | dict[str, Raw] | None = None
+    parsed_arguments: Raw = Raw()
 
 
 class CustomCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
