@@ -1,6 +1,8 @@
 """The composition root: the only room that knows all others. It joins settings, protocols, engine and edges."""
 
 import asyncio
+import errno
+import logging
 import secrets
 import signal
 import socket
@@ -34,7 +36,13 @@ if TYPE_CHECKING:
 DEFAULT_DIALECT = "openai-chat"
 """Whose errors a client gets that cannot be recognised: the one that most tools speak."""
 
+_LOG = logging.getLogger("dragoman.server")
 _LAST_WORDS_SECONDS = 1.0
+_PORT_HINT = "stop what listens there, or choose another port with --port"
+_PORT_HINTS = {
+    errno.EADDRNOTAVAIL: "this machine has no such address: 127.0.0.1 is for this machine alone, 0.0.0.0 for all that reach it",
+    errno.EACCES: "ports below 1024 need the rights of root: choose a higher one with --port",
+}
 
 
 def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstream | None = None) -> App:
@@ -43,7 +51,7 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
     Raises SettingsError for what only the registry can tell is wrong.
     """
     codecs = discover()
-    registry = Registry(settings)
+    registry = Registry(settings, codecs)
     server = settings.server
     upstream = upstream or HttpUpstream()
     parts = Parts(
@@ -111,7 +119,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise PortTakenError(f"{host}:{port}: {error.strerror or error}") from None
+        is_unknown = isinstance(error, socket.gaierror)
+        hint = "no address is known for this name: give one with --host" if is_unknown else _PORT_HINT
+        problem = f"{host}:{port}: {error.strerror or error}"
+        raise PortTakenError(problem, hint if is_unknown else _PORT_HINTS.get(error.errno or 0, hint)) from None
     listener.listen(2048)
     return listener
 
@@ -147,10 +158,14 @@ def make_server(app: App, settings: Settings) -> "uvicorn.Server":
             self.should_exit = True
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            if app.running:
+                replies = "1 reply" if app.running == 1 else f"{app.running} replies"
+                _LOG.info("waiting for %s, at most %g s", replies, settings.server.drain_s)
             await super().shutdown(sockets)
             # Whoever ran out of time has been cancelled, and still tells its client so.
             if tasks := tuple(self.server_state.tasks):
                 await asyncio.wait(tasks, timeout=_LAST_WORDS_SECONDS)
+            _LOG.info("stopped")
 
     config = uvicorn.Config(
         app,

@@ -29,17 +29,23 @@ def server() -> Iterator[ExactUpstream]:
 
 @pytest.fixture(scope="module")
 def gateway(server: ExactUpstream) -> Iterator[RunningGateway]:
-    """A gateway that tries nothing again and soon loses patience."""
-    settings = Server(port=0, retries=0, first_byte_timeout_s=0.3, idle_timeout_s=0.3)
-    with RunningGateway(upstreams(server), settings) as running:
+    """A gateway that tries nothing again."""
+    with RunningGateway(upstreams(server), Server(port=0, retries=0)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def patient(server: ExactUpstream) -> Iterator[RunningGateway]:
-    """A gateway with time for large things."""
-    with RunningGateway(upstreams(server), Server(port=0, retries=0)) as running:
+def impatient(server: ExactUpstream) -> Iterator[RunningGateway]:
+    """One that soon loses patience, too."""
+    settings = Server(port=0, retries=0, first_byte_timeout_s=0.4, idle_timeout_s=0.4)
+    with RunningGateway(upstreams(server), settings) as running:
         yield running
+
+
+@pytest.fixture
+def fitting(name: str, gateway: RunningGateway, impatient: RunningGateway) -> RunningGateway:
+    """The gateway for the fault `name`."""
+    return impatient if name.startswith("silence") else gateway
 
 
 def closing(*pieces: bytes) -> Answer:
@@ -92,18 +98,18 @@ BEFORE_THE_REPLY = {
 @BY_FORM
 @pytest.mark.parametrize("name", BEFORE_THE_REPLY)
 def test_what_goes_wrong_before_the_reply_is_an_error_answer(
-    gateway: RunningGateway, server: ExactUpstream, lane: Lane, streams: bool, name: str
+    fitting: RunningGateway, server: ExactUpstream, lane: Lane, streams: bool, name: str
 ) -> None:
     answer, status, words = BEFORE_THE_REPLY[name]
     if name == "JSON of another kind" and lane.is_raw and not streams:
         pytest.skip("the raw lane passes JSON as it is")
     server.answers(answer, answer)  # an upstream that hangs up without a word is asked again on a fresh connection
-    response, body = ask(gateway, lane, streams=streams)
+    response, body = ask(fitting, lane, streams=streams)
     assert response.status == status, body
     assert response.headers["content-type"] == "application/json"
     assert words in error_of(body)["message"]
     assert response.headers["x-request-id"]
-    still_works(gateway, server, lane)
+    still_works(fitting, server, lane)
 
 
 def mid_stream(lane: Lane) -> dict[str, Answer]:
@@ -125,10 +131,10 @@ def mid_stream(lane: Lane) -> dict[str, Answer]:
 @BY_LANE
 @pytest.mark.parametrize("name", mid_stream(LANES[0]))
 def test_what_goes_wrong_in_mid_stream_is_one_error_event_at_its_end(
-    gateway: RunningGateway, server: ExactUpstream, lane: Lane, name: str
+    fitting: RunningGateway, server: ExactUpstream, lane: Lane, name: str
 ) -> None:
     server.answers(mid_stream(lane)[name])
-    response, body = ask(gateway, lane, streams=True)
+    response, body = ask(fitting, lane, streams=True)
     assert response.status == 200
     assert b"Hello" in body
     assert lane.fails(body)
@@ -136,20 +142,20 @@ def test_what_goes_wrong_in_mid_stream_is_one_error_event_at_its_end(
     assert lane.end not in body
     for frame in body.split(b"\n\n")[:-1]:
         json.loads(frame.rpartition(b"data: ")[2])  # no event is broken
-    still_works(gateway, server, lane)
+    still_works(fitting, server, lane)
 
 
 @BY_LANE
 @pytest.mark.parametrize("name", mid_stream(LANES[0]))
 def test_a_stream_that_fails_is_never_a_whole_reply(
-    gateway: RunningGateway, server: ExactUpstream, lane: Lane, name: str
+    fitting: RunningGateway, server: ExactUpstream, lane: Lane, name: str
 ) -> None:
     """The client wanted no stream, and the upstream sent one: whoever collects it must not take a part for the whole."""
     server.answers(mid_stream(lane)[name])
-    response, body = ask(gateway, lane, streams=False)
+    response, body = ask(fitting, lane, streams=False)
     assert response.status == (504 if name.startswith("silence") else 502), body
     assert error_of(body)["message"]
-    still_works(gateway, server, lane)
+    still_works(fitting, server, lane)
 
 
 @BY_LANE
@@ -246,28 +252,28 @@ def deltas(body: bytes) -> Iterator[dict[str, str]]:
 
 
 @BY_LANE
-def test_an_event_of_twenty_megabytes_is_carried(patient: RunningGateway, server: ExactUpstream, lane: Lane) -> None:
+def test_an_event_of_twenty_megabytes_is_carried(gateway: RunningGateway, server: ExactUpstream, lane: Lane) -> None:
     size = 20 * 1024 * 1024
     opening, _, rest = (lane.start + lane.content + lane.ending).partition(b"Hello")
     fill = [chunk(b"x" * 262144)] * (size // 262144)
     server.answers(Answer((stream_head(), chunk(opening + b"Hello"), *fill, chunk(rest), chunk(b""))))
-    response, body = ask(patient, lane, streams=True, timeout=60)
+    response, body = ask(gateway, lane, streams=True, timeout=60)
     assert response.status == 200
     assert lane.says_hello(body)
     assert body.count(b"x") >= size
-    still_works(patient, server, lane)
+    still_works(gateway, server, lane)
 
 
 @BY_LANE
-def test_an_event_without_end_is_cut_off(patient: RunningGateway, server: ExactUpstream, lane: Lane) -> None:
+def test_an_event_without_end_is_cut_off(gateway: RunningGateway, server: ExactUpstream, lane: Lane) -> None:
     opening = lane.start + lane.content + lane.more.partition(b"Hello")[0]
     fill = [chunk(b"x" * 1024 * 1024)] * 66
     server.answers(Answer((stream_head(), chunk(opening), *fill), stays=True))
-    response, body = ask(patient, lane, streams=True, timeout=60)
+    response, body = ask(gateway, lane, streams=True, timeout=60)
     assert response.status == 200
     assert lane.fails(body)
     assert "larger than" in error_of(body)["message"]
-    still_works(patient, server, lane)
+    still_works(gateway, server, lane)
 
 
 @BY_LANE

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,22 +84,29 @@ class ExactUpstream(ThreadedUpstream):
             answer = self._answers.popleft() if self._answers else Answer((_NOTHING_PREPARED,))
             self.asked.append(asked)
             self._arrived.release()
-            for index, piece in enumerate(answer.pieces):
-                if answer.gate and index == answer.until:
-                    await asyncio.to_thread(answer.gate.wait, 10)
-                writer.write(piece)
-                await writer.drain()
             if answer.stays:
-                await until_left(reader)
+                # Who leaves while we still write breaks the connection off; that is leaving, too.
+                with suppress(ConnectionError):
+                    await self._write(answer, writer)
+                    await until_left(reader)
                 asked.left_at = time.monotonic()
                 asked.left.set()
                 return
+            await self._write(answer, writer)
             if answer.resets:
                 await asyncio.sleep(0.02)  # a reset overtakes what is still on its way
                 reset(writer)
                 return
             if answer.closes:
                 return
+
+    @staticmethod
+    async def _write(answer: Answer, writer: asyncio.StreamWriter) -> None:
+        for index, piece in enumerate(answer.pieces):
+            if answer.gate and index == answer.until:
+                await asyncio.to_thread(answer.gate.wait, 10)
+            writer.write(piece)
+            await writer.drain()
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

@@ -193,5 +193,5 @@ def still_works(gateway: RunningGateway, server: ExactUpstream, lane: Lane) -> N
     for streams in (True, False):
         server.answers(lane.good(streams=streams))
         response, body = ask(gateway, lane, streams=streams)
-        assert response.status == 200
-        assert lane.says_hello(body)
+        assert response.status == 200, body
+        assert lane.says_hello(body), body

@@ -24,7 +24,7 @@ def run(root: Root) -> None:
     except DragomanError as error:
         _stop(error.failure.text)
     except PortTakenError as error:
-        _stop(f"cannot listen on {error}\nhint: stop what listens there, or choose another port with --port")
+        _stop(f"cannot listen on {error}\nhint: {error.hint}")
 
 
 def make(root: Root) -> typer.Typer:
@@ -103,7 +103,8 @@ def make(root: Root) -> typer.Typer:
         """
         from dragoman.cli.configuration import check
 
-        check(load(_text(config), os.environ))
+        settings, made_key = root.with_key(load(_text(config), os.environ))
+        check(settings, makes_key=made_key is not None)
 
     @app.command()
     def models(

@@ -10,7 +10,11 @@ from dragoman.settings import Settings
 
 
 class PortTakenError(Exception):
-    """The address cannot be listened on."""
+    """The address cannot be listened on; `hint` says what to do about it."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.hint = hint
 
 
 class HttpServer(Protocol):

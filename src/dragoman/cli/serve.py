@@ -7,6 +7,8 @@ from dragoman import __version__
 from dragoman.cli.root import Root
 from dragoman.settings import Settings
 
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what was configured, to be told apart
+
 
 def serve(root: Root, settings: Settings) -> None:
     """Serve until a signal ends it. Raises what the root raises for a port that is taken or settings that cannot be."""
@@ -18,7 +20,11 @@ def serve(root: Root, settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if not server.log_json:
-        print(_greeting(url, made_key), file=sys.stderr, flush=True)
+        print(
+            _greeting(url, f"http://127.0.0.1:{port}" if host in _EVERYWHERE else url, made_key),
+            file=sys.stderr,
+            flush=True,
+        )
     elif made_key:
         print(f"key: {made_key}", file=sys.stderr, flush=True)
     _calm_the_collector()
@@ -35,12 +41,14 @@ def _calm_the_collector() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
-def _greeting(url: str, made_key: str | None) -> str:
+def _greeting(url: str, near: str, made_key: str | None) -> str:
+    """Return how to connect: `url` is what is listened on, `near` how a client on this machine reaches it."""
+    key = made_key or "<key>"
     lines = [
         f"dragoman {__version__} listens on {url}",
-        f"  Claude Code   ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=<key> claude --model <model>",
-        f"  OpenAI SDKs   OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=<key>",
-        f"  models        {url}/v1/models   health {url}/health",
+        f"  Claude Code   ANTHROPIC_BASE_URL={near} ANTHROPIC_AUTH_TOKEN={key} claude --model <model>",
+        f"  OpenAI SDKs   OPENAI_BASE_URL={near}/v1 OPENAI_API_KEY={key}",
+        f"  models        {near}/v1/models   health {near}/health",
     ]
     if made_key:
         lines.insert(1, f"  key made for this run, because others can reach {url}: {made_key}")

@@ -71,11 +71,12 @@ def list_models(
 ) -> list[ModelCard]:
     """Return the models that can be asked for below a path prefix, each once, under a name that leads to it.
 
-    That is the id alone where it is enough, else `provider/id`. With `claude_shaped` ids without `claude` or
+    That is the id alone where it is enough, else `provider/id`. Without a configuration the list without a prefix names
+    the models of every built-in provider. With `claude_shaped` ids without `claude` or
     `anthropic` in them become `claude-dragoman/provider/id`. `spoken` leaves out models whose protocol is not among
     them.
     """
-    specs = registry.searched if prefix is None else (_of_prefix(registry, prefix),)
+    specs = registry.offered if prefix is None else (_of_prefix(registry, prefix),)
     places = [
         (spec, card)
         for spec in specs
@@ -85,7 +86,10 @@ def list_models(
     short = _short_name(registry, prefix)
     cards = [_card(short(place), place) for place in places]
     if prefix is None:
-        cards += [find_model(registry, alias.glob) for alias in registry.aliases if alias.is_plain]
+        named = [resolve(registry, alias.glob) for alias in registry.aliases if alias.is_plain]
+        cards += [
+            _card(one.requested, (one.spec, one.card)) for one in named if spoken is None or one.card.protocol in spoken
+        ]
     if not claude_shaped:
         return cards
     addresses = [f"{spec.name}/{card.id}" for spec, card in places]
@@ -169,11 +173,11 @@ def _of_prefix(registry: Registry, prefix: str) -> ProviderSpec:
 def _unknown(registry: Registry, name: str, prefix: str | None) -> DragomanError:
     if prefix is not None:
         spec = _of_prefix(registry, prefix)
-        return _not_found(f"`{spec.name}` has no model `{name}`", _nearest(registry, name, spec.models))
+        return _not_found(f"`{spec.name}` has no model `{name}`", _nearest(registry, name, registry.spoken_ids(spec)))
     head, slash, rest = name.partition("/")
     known = registry.provider(head) if slash else None
     if known is not None:
-        addresses = [f"{known.name}/{model}" for model in known.models]
+        addresses = [f"{known.name}/{model}" for model in registry.spoken_ids(known)]
         return _not_found(f"`{known.name}` has no model `{rest}`", _nearest(registry, name, addresses))
     hint = _nearest(registry, name, known_names(registry))
     if slash and head in discover():
@@ -182,7 +186,7 @@ def _unknown(registry: Registry, name: str, prefix: str | None) -> DragomanError
 
 
 def _nearest(registry: Registry, name: str, names: Iterable[str]) -> str:
-    elsewhere = [f"{spec.name}/{name}" for spec in registry.providers.values() if name in spec.models]
+    elsewhere = [f"{spec.name}/{name}" for spec in registry.providers.values() if name in registry.spoken_ids(spec)]
     if elsewhere:
         return "did you mean " + ", ".join(f"`{address}`" for address in elsewhere) + "?"
     return near(name, names) or "GET /v1/models lists the names"
@@ -200,6 +204,8 @@ def _short_name(registry: Registry, prefix: str | None) -> Callable[[Place], str
 
     def short(place: Place) -> str:
         spec, card = place
+        if prefix is None and spec not in registry.searched:
+            return f"{spec.name}/{card.id}"
         found = resolve(registry, card.id, prefix)
         return card.id if found.spec is spec and found.card is card else f"{spec.name}/{card.id}"
 

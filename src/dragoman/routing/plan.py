@@ -21,14 +21,15 @@ FORMATS: Final[Mapping[str, str]] = {"openai": "openai-chat", "anthropic": "anth
 
 _ANONYMOUS: Final = "public"
 _SHORTEST_KEY: Final = 16
-_KEY_HINT: Final = "send it as `x-api-key` or `Authorization: Bearer`, or configure the provider's `api_key`"
+_HOW_TO_SEND: Final = "send it as `x-api-key` or `Authorization: Bearer`, or configure the provider's `api_key`"
 
 
 class Attempt(msgspec.Struct, frozen=True):
     """One model to ask, ready to be called.
 
     `raw` tells whether the client speaks its protocol too. `forward_headers` are the beginnings of names of client
-    headers that it gets on a translated way, too. `needs_key` tells whether a call without any key makes no sense.
+    headers that it gets on a translated way, too. `needs_key` tells whether a call without any key makes no sense,
+    `keeps_client_keys` that clients' keys are the gateway's own and never passed on.
     """
 
     provider: str
@@ -42,6 +43,7 @@ class Attempt(msgspec.Struct, frozen=True):
     losses: LossPolicy
     api_key: Secret | None = None
     needs_key: bool = False
+    keeps_client_keys: bool = False
     secret_headers: tuple[tuple[str, Secret], ...] = ()
     session_header: str | None = None
     forward_headers: tuple[str, ...] = ()
@@ -66,10 +68,16 @@ class Attempt(msgspec.Struct, frozen=True):
             return self.api_key.reveal()
         if not self.needs_key or client_key == _ANONYMOUS:
             return client_key
+        if self.keeps_client_keys:
+            raise _unauthorized(
+                f"`{self.provider}` needs a key: this gateway has keys of its own, so a client's key is never passed on",
+                f"configure `api_key` of provider `{self.provider}`",
+            )
         if not client_key:
-            raise _unauthorized(f"`{self.provider}` needs a key, and there is none")
+            raise _unauthorized(f"`{self.provider}` needs a key, and there is none", _HOW_TO_SEND)
         if len(client_key) < _SHORTEST_KEY:
-            raise _unauthorized(f"`{self.provider}` needs a key, and the one that came is too short to be one")
+            problem = f"`{self.provider}` needs a key, and the one that came is too short to be one"
+            raise _unauthorized(problem, _HOW_TO_SEND)
         return client_key
 
 
@@ -89,10 +97,10 @@ def plan(registry: Registry, resolved: Resolved, client_protocol: str, spoken: C
     key = (resolved.provider, resolved.model, resolved.reason, client_protocol)
     found: Plan | None = registry.remembered.get(key)
     if found is None:
-        attempt = _attempt(resolved, client_protocol, spoken)
+        attempt = _attempt(registry, resolved, client_protocol, spoken)
         other = vision_target(registry, resolved) if attempt.may_be_blind else None
         sees = other is not None and _is_spoken(other.card.protocol, spoken)
-        found = Plan((attempt,), _attempt(other, client_protocol, spoken) if other and sees else None)
+        found = Plan((attempt,), _attempt(registry, other, client_protocol, spoken) if other and sees else None)
         registry.remembered[key] = found
     return found
 
@@ -175,7 +183,7 @@ def plan_for_url(registry: Registry, url: str, form: str | None, model: str, cli
     return Plan((attempt,))
 
 
-def _attempt(resolved: Resolved, client_protocol: str, spoken: Collection[str]) -> Attempt:
+def _attempt(registry: Registry, resolved: Resolved, client_protocol: str, spoken: Collection[str]) -> Attempt:
     spec, card = resolved.spec, resolved.card
     if not _is_spoken(card.protocol, spoken):
         raise DragomanError(
@@ -198,6 +206,7 @@ def _attempt(resolved: Resolved, client_protocol: str, spoken: Collection[str]) 
         losses=spec.losses,
         api_key=spec.api_key,
         needs_key=spec.needs_key,
+        keeps_client_keys=bool(registry.settings.server.keys),
         secret_headers=spec.headers,
         session_header=spec.session_header,
         forward_headers=spec.forward_headers,
@@ -208,8 +217,8 @@ def _is_spoken(protocol: str, spoken: Collection[str]) -> bool:
     return protocol in spoken or protocol == SCRIPTED
 
 
-def _unauthorized(message: str) -> DragomanError:
-    return DragomanError(Failure(FailureKind.AUTHENTICATION, message, hint=_KEY_HINT, should_retry=False))
+def _unauthorized(message: str, hint: str) -> DragomanError:
+    return DragomanError(Failure(FailureKind.AUTHENTICATION, message, hint=hint, should_retry=False))
 
 
 def _forbidden(message: str, hint: str) -> DragomanError:

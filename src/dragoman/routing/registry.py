@@ -1,7 +1,7 @@
 """Whom requests can go to: the configured providers and the built-in ones, made once from the settings."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import translate
 from typing import Any, Final
@@ -12,6 +12,7 @@ from dragoman import providers as shipped
 from dragoman import settings as configured
 from dragoman.catalog import UNKNOWN, Capabilities, Catalogue, sees
 from dragoman.dialects import Dialect
+from dragoman.routing import demo
 from dragoman.settings import LossPolicy, Secret, Settings, did_you_mean
 
 SCRIPTED: Final = "scripted"
@@ -21,7 +22,6 @@ LONG_CONTEXT: Final = re.compile(r"\[\d+[mk]\]$", re.IGNORECASE)
 
 _DEFAULT: Final = "opencode-go"
 _BUILT_IN: Final = (_DEFAULT, "opencode-zen")
-_DEMO: Final = "demo"
 _COMPARED: Final = 80
 _VERSIONED: Final = re.compile(r"/v\d+[a-z0-9]*$")
 
@@ -81,15 +81,21 @@ class Alias(msgspec.Struct, frozen=True):
 class Registry:
     """Everything that names are looked up in. Immutable, but for what it remembers of past look-ups."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises SettingsError for what only the providers' data can tell: unknown presets, dialect fields, models."""
+    def __init__(self, settings: Settings, spoken: Collection[str] | None = None) -> None:
+        """`spoken` are the names of the protocols that there are; None: nobody has asked.
+
+        Raises SettingsError for what only the providers' data can tell: unknown presets, dialect fields, models.
+        """
         self.settings = settings
+        self._spoken = spoken
         own = {name: _configured(name, provider, settings) for name, provider in settings.providers.items()}
         built_in = [_built_in(shipped.discover()[name], settings) for name in _BUILT_IN]
         spare = {spec.name: spec for spec in (*built_in, _demo(settings)) if spec.name not in own}
         self.providers: Mapping[str, ProviderSpec] = own | spare
         self.searched: tuple[ProviderSpec, ...] = tuple(own.values()) or (spare[_DEFAULT],)
         """Where a model's id alone is looked up: the configured providers, or else OpenCode Go."""
+        self.offered: tuple[ProviderSpec, ...] = tuple(own.values()) or tuple(self.providers.values())
+        """Whose models a list without a prefix names: the configured providers, or else all there are."""
         self._nicknames = _nicknames(settings, self.providers)
         self.aliases = tuple(
             Alias(glob, target, re.compile(translate(LONG_CONTEXT.sub("", glob))))
@@ -114,6 +120,10 @@ class Registry:
     def prefixes(self) -> frozenset[str]:
         """Every name that may stand in front of a path or a model's name."""
         return frozenset(self.providers) | frozenset(self._nicknames)
+
+    def speaks(self, model: ModelSpec) -> bool:
+        """Tell whether a model can be asked at all: its protocol is spoken."""
+        return self._spoken is None or model.protocol in self._spoken or model.protocol == SCRIPTED
 
     def provider(self, prefix: str) -> ProviderSpec | None:
         """Return the provider that a prefix stands for: its name, or `go` and `zen`."""
@@ -141,19 +151,45 @@ class Registry:
         plain = LONG_CONTEXT.sub("", name)
         return self.address(plain) or self.listed(plain) or (None if "/" in plain else self.anywhere(plain))
 
+    def spoken_ids(self, spec: ProviderSpec) -> list[str]:
+        """Return the ids of a provider's models that can be asked."""
+        return [model.id for model in spec.models.values() if self.speaks(model)]
+
     def _check_target(self, path: tuple[str, ...], name: str) -> None:
         if self.target(name) is not None:
             return
         prefix, slash, model = name.partition("/")
         spec = self.provider(prefix) if slash else None
         if spec is not None:
-            raise self.settings.fault(path, f"`{spec.name}` has no model `{model}`", near(model, spec.models))
+            raise self.settings.fault(path, f"`{spec.name}` has no model `{model}`", near(model, self.spoken_ids(spec)))
         if slash:
             raise self.settings.fault(path, f"`{name}`: there is no provider `{prefix}`", near(prefix, self.prefixes))
         raise self.settings.fault(path, f"there is no model `{name}`", near(name, known_names(self)))
 
 
 Place = tuple[ProviderSpec, ModelSpec]
+
+
+def counted(registry: Registry, spec: ProviderSpec) -> str:
+    """Return how many models a provider has, and how many of them cannot be asked, in words."""
+    total = len(spec.models)
+    silent = [model.protocol for model in spec.models.values() if not registry.speaks(model)]
+    text = f"{total} model" if total == 1 else f"{total} models"
+    if silent:
+        share = "" if total == 1 else "all of them " if len(silent) == total else f"{len(silent)} of them "
+        text += f", {share}on {' and '.join(sorted(set(silent)))}, which this version does not speak"
+    if spec.pattern is None:
+        return text
+    return f"{text}, and any other" if total else "any model"
+
+
+def key_state(registry: Registry, spec: ProviderSpec) -> str:
+    """Return with which key a provider is called, in words."""
+    if spec.api_key is not None:
+        return "configured"
+    if spec.name == demo.PROVIDER and all(model.protocol == SCRIPTED for model in spec.models.values()):
+        return "needs no key"
+    return "no key configured" if registry.settings.server.keys else "the client's own"
 
 
 def near(given: str, names: Iterable[str]) -> str | None:
@@ -199,12 +235,9 @@ def _built_in(preset: shipped.Provider, settings: Settings) -> ProviderSpec:
 
 
 def _demo(settings: Settings) -> ProviderSpec:
-    def scripted(model: str) -> ModelSpec:
-        return ModelSpec(model, SCRIPTED, "", Dialect(), Capabilities(vision=True, documents=True, tools=True), "Demo")
-
-    return ProviderSpec(
-        _DEMO, "the built-in demo model", {"scripted": scripted("scripted")}, scripted("*"), settings.server.losses
-    )
+    can = Capabilities(vision=True, documents=True, tools=True)
+    models = {card.id: ModelSpec(card.id, SCRIPTED, "", Dialect(), can, card.name) for card in demo.MODELS}
+    return ProviderSpec(demo.PROVIDER, "the built-in demo", models, None, settings.server.losses)
 
 
 def _nicknames(settings: Settings, providers: Mapping[str, ProviderSpec]) -> dict[str, str]:
@@ -324,12 +357,12 @@ class _Builder:
 
 
 def known_names(registry: Registry) -> Iterable[str]:
-    """Yield every name that can be asked for: ids alone where they are looked up, `provider/id` and plain aliases."""
+    """Yield every name of a model that can be asked: ids alone where they are looked up, `provider/id`, plain aliases."""
     for alias in registry.aliases:
         if alias.is_plain:
             yield alias.glob
     for spec in registry.searched:
-        yield from spec.models
+        yield from registry.spoken_ids(spec)
     for spec in registry.providers.values():
-        for model in spec.models:
+        for model in registry.spoken_ids(spec):
             yield f"{spec.name}/{model}"

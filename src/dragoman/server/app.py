@@ -12,14 +12,23 @@ from dragoman.engine.client import Arrival, Headers
 from dragoman.engine.counting import count_tokens
 from dragoman.engine.exchange import Exchange, Parts, failure_headers
 from dragoman.engine.ports import Ids
+from dragoman.engine.record import Record
 from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
 from dragoman.server.auth import OriginCheck, check_key, client_key
 from dragoman.server.connection import AsgiConnection, ClientLeftError, Receive, Scope, Send, too_large
+from dragoman.server.logs import Early
 from dragoman.server.pages import Page
 from dragoman.server.router import Match, Router
+from dragoman.settings import did_you_mean
 
 _LOG: Final = logging.getLogger("dragoman.server")
 _MISTAKE: Final = Failure(FailureKind.INTERNAL, "the gateway made a mistake; its log has the details")
+_NOT_YET: Final = {
+    "/v1/responses": ("openai-responses", "OpenAI Responses"),
+    "/responses": ("openai-responses", "OpenAI Responses"),
+    "/v1beta": ("gemini-generate", "Gemini"),
+}
+"""Where clients of protocols knock that may come: path -> name and title."""
 _CORS_METHODS: Final = b"GET, HEAD, POST, OPTIONS"
 _CORS_AGE: Final = b"86400"
 
@@ -79,15 +88,19 @@ class App:
         request_id = self._gateway.ids.new("req_")
         connection = AsgiConnection(scope, receive, send, self._reply_headers(request_id, headers))
         method, path = scope["method"], scope["path"]
+        started = self._gateway.parts.clock.monotonic()
         try:
             self._gateway.origins.check(headers)
             match = self._gateway.router.find(method, path)
             if match is None:
-                await self._serve_page(connection, method, path, headers, request_id)
+                await self._serve_page(connection, method, path, headers)
             else:
                 await self._serve_protocol(connection, match, headers, request_id)
         except DragomanError as error:
-            await answer_failure(connection, self._dialect(path, headers), error.failure, request_id)
+            codec = self._dialect(path, headers)
+            record = Early(request_id, codec.name, started, path=path, failure=error.failure)
+            await answer_failure(connection, codec, error.failure, request_id)
+            self._note(record, connection)
         except ClientLeftError:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, the client is told in its own dialect
@@ -123,15 +136,38 @@ class App:
         body = await connection.read_body(gateway.body_limit)
         arrival = Arrival(request_id, codec, headers, body, match.prefix, key, not gateway.keys)
         if match.operation is Operation.COUNT:
-            await count_tokens(gateway.parts, arrival, connection)
+            await self._count(arrival, connection)
         else:
             await Exchange(gateway.parts, arrival, connection).run()
 
+    async def _count(self, arrival: Arrival, connection: AsgiConnection) -> None:
+        """Count; an estimate asks nobody and is no exchange, but has its line too."""
+        parts = self._gateway.parts
+        lines: list[Record] = []
+
+        def sink(record: Record) -> None:
+            lines.append(record)
+            parts.sink(record)
+
+        started = parts.clock.monotonic()
+        await count_tokens(msgspec.structs.replace(parts, sink=sink), arrival, connection)
+        if lines:
+            return
+        model = arrival.codec.peek(arrival.body).model
+        attempt = parts.plan(model, arrival).attempts[0]
+        record = Record(arrival.request_id, arrival.codec.name, started, model, lane="estimate")
+        record.provider, record.upstream_model = attempt.provider, attempt.model
+        record.upstream_protocol, record.reason = attempt.protocol, attempt.reason
+        self._note(record, connection)
+
+    def _note(self, record: Record, connection: AsgiConnection) -> None:
+        record.status = connection.status
+        record.ended = self._gateway.parts.clock.monotonic()
+        self._gateway.parts.sink(record)
+
     # --- everything else ----------------------------------------------------------------------------------------------
 
-    async def _serve_page(
-        self, connection: AsgiConnection, method: str, path: str, headers: Mapping[str, str], request_id: str
-    ) -> None:
+    async def _serve_page(self, connection: AsgiConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
         if method == "OPTIONS":
             await connection.answer(204, self._preflight(headers), b"")
             return
@@ -141,19 +177,29 @@ class App:
             await connection.answer(200, [(b"content-type", content_type)], body)
             return
         allowed = ["GET", "HEAD"] if page is not None else self._gateway.router.methods(path)
-        codec = self._dialect(path, headers)
         if allowed:
-            failure = Failure(
-                FailureKind.METHOD_NOT_ALLOWED,
-                f"`{path}` takes {' or '.join(allowed)}, not {method}",
-                headers=(("allow", ", ".join(allowed)),),
+            raise DragomanError(
+                Failure(
+                    FailureKind.METHOD_NOT_ALLOWED,
+                    f"`{path}` takes {' or '.join(allowed)}, not {method}",
+                    headers=(("allow", ", ".join(allowed)),),
+                )
             )
-        else:
-            failure = Failure(FailureKind.NOT_FOUND, f"there is nothing at `{path}`", hint=self._paths_hint())
-        await answer_failure(connection, codec, failure, request_id)
+        raise DragomanError(self._nothing_at(path))
 
-    def _paths_hint(self) -> str:
-        return f"the gateway serves {', '.join(sorted(self._gateway.router.paths))}"
+    def _nothing_at(self, path: str) -> Failure:
+        bare = self._gateway.router.without_prefix(path)
+        for place, (name, title) in _NOT_YET.items():
+            if (bare == place or bare.startswith(f"{place}/")) and name not in self.protocols:
+                spoken = " and ".join(codec.title for codec in self._gateway.parts.codecs.values())
+                return Failure(
+                    FailureKind.NOT_IMPLEMENTED,
+                    f"`{path}` is of the protocol {title}, which this version does not speak yet",
+                    hint=f"it speaks {spoken}",
+                )
+        served = sorted({*self._gateway.router.paths, *self.pages})
+        hint = did_you_mean(bare, served)
+        return Failure(FailureKind.NOT_FOUND, f"there is nothing at `{path}`", hint=hint)
 
     def _dialect(self, path: str, headers: Mapping[str, str]) -> Codec:
         """Return the protocol in which to tell a client about an error: its endpoint's, or what it looks like."""

@@ -29,7 +29,7 @@ def check_key(key: str | None, accepted: Sequence[str]) -> None:
     if not any(matches):
         raise unauthorized(
             "the key is not one of this gateway's" if key else "a key is needed",
-            "send one of the gateway's `server.keys` as `x-api-key` or as `Authorization: Bearer`",
+            "send the key that was printed at the start, or one of `server.keys`, as `x-api-key` or as `Authorization: Bearer`",
         )
 
 

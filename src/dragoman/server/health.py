@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from dragoman import __version__
-from dragoman.routing.registry import ProviderSpec, Registry
+from dragoman.routing.registry import ProviderSpec, Registry, key_state
 from dragoman.server.app import App
 from dragoman.upstreams.http import HttpUpstream
 
@@ -18,20 +18,21 @@ def health(app: App, registry: Registry, upstream: HttpUpstream) -> dict[str, An
         "requests": {"running": app.running, "answered": app.answered},
         "needs_key": app.needs_key,
         "protocols": list(app.protocols),
-        "providers": {spec.name: _provider(spec) for spec in registry.providers.values()},
+        "providers": {spec.name: _provider(registry, spec) for spec in registry.providers.values()},
         "connections": {
             origin: {"open": count.open, "idle": count.idle} for origin, count in upstream.counts().items()
         },
     }
 
 
-def _provider(spec: ProviderSpec) -> dict[str, Any]:
+def _provider(registry: Registry, spec: ProviderSpec) -> dict[str, Any]:
     models = [*spec.models.values(), *([spec.pattern] if spec.pattern else [])]
     return {
         "title": spec.title,
         "protocols": sorted({model.protocol for model in models}),
         "models": len(spec.models),
+        "models_not_spoken": len(spec.models) - len(registry.spoken_ids(spec)),
         "takes_any_model": spec.pattern is not None,
-        "key": "configured" if spec.api_key else "the client's own",
+        "key": key_state(registry, spec),
         "losses": spec.losses,
     }

@@ -5,14 +5,53 @@ import atexit
 import logging
 import sys
 import time
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import msgspec
 
 from dragoman.engine.record import Line, Record, RecordSink
+from dragoman.ir.failures import Failure, FailureKind
 
 _PATIENCE: Final = 0.05
+_REASON_LENGTH: Final = 300
+_OURS: Final = frozenset(
+    {
+        FailureKind.AUTHENTICATION,
+        FailureKind.METHOD_NOT_ALLOWED,
+        FailureKind.NOT_FOUND,
+        FailureKind.NOT_IMPLEMENTED,
+        FailureKind.PERMISSION,
+        FailureKind.SHUTTING_DOWN,
+        FailureKind.TOO_LARGE,
+    }
+)
+"""The kinds whose words, when nobody has been asked, are ours and quote nothing of a body but a model's name."""
+
+
+class EarlyLine(Line, frozen=True, omit_defaults=True):
+    """The line of a request that was refused before it was an exchange: it has a path and no model."""
+
+    path: str = ""
+
+
+@dataclass(slots=True)
+class Early(Record):
+    """A request that was refused before it was an exchange."""
+
+    path: str = ""
+
+    def line(self) -> Line:
+        """Return what the log says of it."""
+        return EarlyLine(**msgspec.structs.asdict(Record.line(self)), path=self.path)
+
+
+def reason_of(failure: Failure) -> str | None:
+    """Return why a request was refused before anybody was asked, in words; None where they may quote its body."""
+    if failure.kind in _OURS:
+        return failure.message[:_REASON_LENGTH]
+    return f"`{failure.param[:_REASON_LENGTH]}` cannot be as it is" if failure.param else None
 
 
 class JsonFormatter(logging.Formatter):
@@ -67,11 +106,18 @@ class LineWriter:
 
     def flush(self) -> None:
         """Write what waits."""
-        lines = b"".join([self._format(record.line()) for record in self._waiting])
+        lines = b"".join([self._format(_line(record)) for record in self._waiting])
         self._waiting.clear()
         if lines:
             sys.stderr.buffer.write(lines)
             sys.stderr.buffer.flush()
+
+
+def _line(record: Record) -> Line:
+    line = record.line()
+    if record.failure is None or record.lane or record.retries:
+        return line
+    return msgspec.structs.replace(line, message=reason_of(record.failure) or line.message)
 
 
 def _json_line(line: Line) -> bytes:
@@ -105,10 +151,13 @@ def _text_line(line: Line) -> bytes:
 
 def _exchange(line: Line) -> str:
     """Return the line to read: status, who asked whom in which lane, how long, how much, what was lost."""
-    text = (
-        f"{line.status}  {line.model} -> {line.provider or '?'}/{line.upstream_model or '?'}  "
-        f"({line.protocol} -> {line.upstream_protocol or '?'}, {line.lane or 'refused'})  {line.total_ms} ms"
-    )
+    if isinstance(line, EarlyLine):
+        text = f"{line.status}  {line.path}  ({line.protocol}, refused)  {line.total_ms} ms"
+    else:
+        text = (
+            f"{line.status}  {line.model or '-'} -> {line.provider or '?'}/{line.upstream_model or '?'}  "
+            f"({line.protocol} -> {line.upstream_protocol or '?'}, {line.lane or 'refused'})  {line.total_ms} ms"
+        )
     if line.first_byte_ms is not None:
         text += f"  first byte {line.first_byte_ms} ms"
     if line.output_tokens is not None:
@@ -124,9 +173,23 @@ def _exchange(line: Line) -> str:
     return f"{text}  {line.request_id}"
 
 
+class _InOrder(logging.StreamHandler[TextIO]):
+    """Writes the lines that wait before its own."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__(sys.stderr)
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write."""
+        self._writer.flush()
+        super().emit(record)
+
+
 def set_up(*, as_json: bool, level: str) -> RecordSink:
     """Send the logs to standard error; return where the lines of exchanges go."""
-    handler = logging.StreamHandler(sys.stderr)
+    writer = LineWriter(as_json=as_json, warnings_only=level.upper() in ("WARNING", "ERROR"))
+    handler = _InOrder(writer)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     root = logging.getLogger("dragoman")
     root.handlers[:] = [handler]
@@ -141,4 +204,4 @@ def set_up(*, as_json: bool, level: str) -> RecordSink:
     logging.logThreads = False
     logging.logProcesses = False
     logging.logMultiprocessing = False
-    return LineWriter(as_json=as_json, warnings_only=level.upper() in ("WARNING", "ERROR"))
+    return writer

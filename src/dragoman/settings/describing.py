@@ -66,6 +66,14 @@ def description_of(hint: object) -> str:
     return next((meta.description for meta in metas if meta.description), "")
 
 
+def range_of(hint: object) -> str:
+    """Return the range that an annotated type's numbers have to be in, in words: `0 to 65535`."""
+    meta = next(meta for meta in get_args(hint)[1:] if isinstance(meta, msgspec.Meta))
+    if meta.gt is not None:
+        return f"more than {meta.gt}"
+    return f"{meta.ge} or more" if meta.le is None else f"{meta.ge} to {meta.le}"
+
+
 def words_for(hint: object) -> str:
     """Return a type as people say it."""
     kind, arguments = get_origin(hint), get_args(hint)

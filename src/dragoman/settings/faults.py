@@ -75,11 +75,13 @@ def did_you_mean(given: str, names: Iterable[str]) -> str | None:
 def line_of(text: str, path: Path) -> int | None:
     """Return the number of the line in a TOML text where `path` is set, or the deepest part of it that is written out.
 
+    A table that is only written as part of another's name (`[path.more]`) is set there.
+
     A small scan, for error messages: what stands in inline tables over several lines is found by its key alone.
     """
     table: Path = ()
     counts: dict[Path, int] = {}
-    best, best_depth = None, 0
+    best, best_depth, below = None, 0, None
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         written: Path = ()
@@ -94,6 +96,10 @@ def line_of(text: str, path: Path) -> int | None:
         depth = len(written)
         if depth > best_depth and written == path[:depth]:
             best, best_depth = number, depth
+        elif below is None and depth > len(path) and written[: len(path)] == path:
+            below = number
+    if below is not None and best_depth < len(path):
+        return below
     rest = [part for part in path[best_depth:] if isinstance(part, str)]
     if best is not None and rest:
         return _within(lines, best, rest[-1])

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dragoman.settings import faults
-from dragoman.settings.describing import choices_of, types_of
+from dragoman.settings.describing import choices_of, description_of, range_of, rows, types_of
 from dragoman.settings.faults import Origin, SettingsError, did_you_mean, dotted
-from dragoman.settings.origins import origin_of
+from dragoman.settings.origins import origin_of, without_user
 from dragoman.settings.records import Model, Provider, Record, Route, Routes, Server, Settings
 from dragoman.settings.secret import Secret
 
@@ -20,11 +20,19 @@ R = TypeVar("R", bound=Record)
 Table = dict[str, Any]
 
 FILE_NAME: Final = "dragoman.toml"
+CONFIG_VARIABLE: Final = "DRAGOMAN_CONFIG"
 SECTIONS: Final = ("server", "providers", "aliases", "routes")
 ROUTES: Final = ("vision", "default")
+_TOML_HINT: Final = 'a setting is `name = value` below its `[table]`, and a text stands in quotes: `host = "127.0.0.1"`'
 _SECRET_FIELDS: Final = frozenset({"api_key", "headers", "keys"})
 _PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _AT_LINE: Final = re.compile(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$")
+_OUT_OF_RANGE: Final = re.compile(r"Expected `(?:int|float)` [<>]")
+_SERVICE_LINK: Final = re.compile(r"DRAGOMAN_(SERVICE_(HOST|PORT.*)|PORT_\d+_.*)|DRAGOMAN_PORT=(tcp|udp|sctp)://.*")
+"""What Kubernetes tells every container of a service with our name.
+
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+"""
 _AT_PATH: Final = re.compile(r"^(.*) - at `(.*)`$", re.DOTALL)
 
 
@@ -43,7 +51,7 @@ def load(
     the same way.
     """
     file = find(path, environ, here)
-    text, table = _read(file) if file else ("", {})
+    text, table = _read(file, is_by_variable=not path and bool(environ.get(CONFIG_VARIABLE))) if file else ("", {})
     elsewhere: dict[faults.Path, str] = {}
     origin = Origin(str(file) if file else None, text, elsewhere)
     _check_tables(table, origin)
@@ -60,7 +68,7 @@ def load(
 
 def find(path: str | None, environ: Mapping[str, str], here: Path = Path()) -> Path | None:
     """Return the file to read; None when there is none. One that was asked for by name has to exist: `load` says so."""
-    named = path or environ.get("DRAGOMAN_CONFIG")
+    named = path or environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
     home = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else None)
@@ -68,11 +76,13 @@ def find(path: str | None, environ: Mapping[str, str], here: Path = Path()) -> P
     return next((place for place in places if place.is_file()), None)
 
 
-def _read(file: Path) -> tuple[str, Table]:
+def _read(file: Path, *, is_by_variable: bool) -> tuple[str, Table]:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise SettingsError(f"cannot be read: {error.strerror}", where=str(file)) from None
+        hint = f"the environment variable `{CONFIG_VARIABLE}` names this file: correct it, or unset it"
+        problem = f"cannot be read: {error.strerror}"
+        raise SettingsError(problem, where=str(file), hint=hint if is_by_variable else None) from None
     except UnicodeDecodeError:
         raise SettingsError("is not UTF-8 text", where=str(file), hint="TOML files are UTF-8") from None
     try:
@@ -81,7 +91,7 @@ def _read(file: Path) -> tuple[str, Table]:
         found = _AT_LINE.match(str(error))
         problem = found[1] if found else str(error)
         line = int(found[2]) if found and found[2] else len(text.splitlines())
-        raise SettingsError(f"not TOML: {problem}", where=str(file), line=line) from None
+        raise SettingsError(f"not TOML: {problem}", where=str(file), line=line, hint=_TOML_HINT) from None
 
 
 def _check_tables(table: Table, origin: Origin) -> None:
@@ -119,7 +129,7 @@ def _from_environment(environ: Mapping[str, str], providers: Table) -> Iterator[
     """Yield (variable, path, value) for every variable that sets something; an empty one does not."""
     for variable in sorted(environ):
         section, _, rest = variable.removeprefix("DRAGOMAN_").partition("_")
-        if not variable.startswith("DRAGOMAN_") or not rest or not environ[variable]:
+        if not variable.startswith("DRAGOMAN_") or variable == CONFIG_VARIABLE or not environ[variable]:
             continue
         path: tuple[str, ...]
         record: type[Record]
@@ -131,8 +141,21 @@ def _from_environment(environ: Mapping[str, str], providers: Table) -> Iterator[
             case "PROVIDERS":
                 path, record = _provider_field(variable, rest, providers), Provider
             case _:
+                _refuse_unknown(variable, environ[variable])
                 continue
         yield variable, path, _parsed(variable, environ[variable], types_of(record)[path[-1]])
+
+
+def _refuse_unknown(variable: str, value: str) -> None:
+    """Raise SettingsError for a variable that looks like ours and sets nothing."""
+    if _SERVICE_LINK.fullmatch(variable) or _SERVICE_LINK.fullmatch(f"{variable}={value}"):
+        return
+    names = [CONFIG_VARIABLE, *(row.variable for row in rows() if row.variable)]
+    in_server = variable.replace("DRAGOMAN_", "DRAGOMAN_SERVER_", 1)
+    hint = did_you_mean(in_server if in_server in names else variable, names)
+    if not hint or not hint.startswith("did"):
+        hint = "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...` and `DRAGOMAN_ROUTES_...`"
+    raise SettingsError("there is no setting for this variable", where=variable, hint=hint)
 
 
 def _field(variable: str, rest: str, record: type[Record]) -> str:
@@ -212,7 +235,7 @@ class _Reader:
             if origin_of(url) is None or urlsplit(url).path not in ("", "/"):
                 raise self._origin.fault(
                     (*path, "allow_upstream_urls", index),
-                    f"`{url}` is no origin",
+                    f"`{without_user(url)}` is no origin",
                     "write it as `https://host` or `http://host:port`",
                 )
         return msgspec.structs.replace(server, keys=keys)
@@ -244,7 +267,7 @@ class _Reader:
         if provider.base_url is not None and origin_of(provider.base_url) is None:
             raise self._origin.fault(
                 (*path, "base_url"),
-                "`base_url` is no URL of an upstream",
+                f"`base_url` is `{without_user(provider.base_url)}`, which is no URL of an upstream",
                 "write it as `https://host/v1`, without user and password",
             )
         if provider.preset is not None:
@@ -274,9 +297,9 @@ class _Reader:
         try:
             return msgspec.convert(table, kind, dec_hook=_hook)
         except msgspec.ValidationError as error:
-            raise self._misfit(str(error), table, path) from None
+            raise self._misfit(str(error), table, kind, path) from None
 
-    def _misfit(self, message: str, table: Table, path: faults.Path) -> SettingsError:
+    def _misfit(self, message: str, table: Table, kind: type[R], path: faults.Path) -> SettingsError:
         """Return the error for a value that does not fit, with the value unless it may be secret."""
         found = _AT_PATH.match(message)
         problem, place = (found[1], found[2]) if found else (message, "$")
@@ -288,6 +311,10 @@ class _Reader:
         if problem.startswith("Invalid enum value"):
             names = choices_of(str(parts[-1]))
             return self._origin.fault(here, f"`{dotted(here)}` cannot be `{value}`", did_you_mean(str(value), names))
+        if _OUT_OF_RANGE.match(problem) and len(parts) == 1:
+            hint = types_of(kind)[str(parts[0])]
+            must = f"`{dotted(here)}` is `{value}`: it must be {range_of(hint)}"
+            return self._origin.fault(here, must, description_of(hint))
         is_shown = isinstance(value, (str, int, float)) and not _SECRET_FIELDS.intersection(parts)
         given = f" is `{msgspec.json.encode(value).decode()}`" if is_shown else ""
         return self._origin.fault(here, f"`{dotted(here)}`{given}: {problem[:1].lower()}{problem[1:]}")

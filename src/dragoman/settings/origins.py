@@ -10,6 +10,14 @@ _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 _PORTS: Final = {"http": 80, "https": 443}
 
 
+def without_user(url: str) -> str:
+    """Return what somebody wrote as a URL, fit to be shown: without what may be a user, a password or a key."""
+    plain = re.split(r"[?#]", url, maxsplit=1)[0]
+    scheme, slashes, rest = plain.rpartition("//")
+    _, at, host = rest.rpartition("@")
+    return f"{scheme}{slashes}...@{host}" if at and "@" not in scheme else f"...@{host}" if "@" in plain else plain
+
+
 def origin_of(url: str) -> str | None:
     """Return scheme, host and port of `url` (`https://api.example.com:443`); None when it is no plain http(s) URL.
 

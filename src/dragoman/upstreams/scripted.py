@@ -14,7 +14,6 @@ from typing import Final
 
 import msgspec
 
-from dragoman.codec import ModelCard
 from dragoman.engine.ports import Turn
 from dragoman.ir.collecting import expand
 from dragoman.ir.events import ArgumentsDelta, BlockStart, Event, ReasoningDelta, ReplyFailed, ReplyStart, TextDelta
@@ -33,6 +32,7 @@ from dragoman.ir.request import (
     ToolKind,
 )
 from dragoman.ir.seals import Seal
+from dragoman.routing.demo import MODELS, PROVIDER
 from dragoman.transforms.counting import estimate_text, estimate_tokens
 from dragoman.upstreams.scripted_sight import describe, result_lines, sights
 from dragoman.upstreams.scripted_values import answer_for, arguments_for
@@ -49,17 +49,8 @@ from dragoman.upstreams.scripted_words import (
 
 __all__ = ["MODELS", "PROVIDER", "WORDS", "ScriptedModel", "Step", "compose", "script"]
 
-PROVIDER: Final = "demo"
 ORIGIN: Final = "scripted"
 """Whose its seals are."""
-
-MODELS: Final = (
-    ModelCard("assistant", "Demo assistant: follows the words in your prompt", PROVIDER),
-    ModelCard("echo", "Demo echo: says what you said, whatever it is", PROVIDER),
-    ModelCard("thinker", "Demo thinker: always reasons first, then follows your words", PROVIDER),
-    ModelCard("tool-user", "Demo tool user: always calls every offered tool, then says what they answered", PROVIDER),
-)
-"""A request for any other model is answered as by `assistant`."""
 
 _RETRY_LATER: Final = frozenset({429, 503, 529})
 _RETRY_AFTER: Final = "2"
