@@ -20,6 +20,7 @@ _HOP_BY_HOP: Final = frozenset(
 """https://www.rfc-editor.org/rfc/rfc9110#field.connection"""
 
 _NOT_UP: Final = _HOP_BY_HOP | {
+    "api-key",
     "accept-encoding",  # the raw lane edits bytes, so they have to come as they are
     "access-control-request-headers",
     "access-control-request-method",
@@ -32,7 +33,9 @@ _NOT_UP: Final = _HOP_BY_HOP | {
     "origin",
     "referer",
     "via",
+    "x-amz-security-token",
     "x-api-key",
+    "x-auth-token",
     "x-goog-api-key",
     "x-real-ip",
     "x-request-id",
@@ -53,7 +56,13 @@ _NOT_DOWN_PREFIXES: Final = ("access-control-", "x-dragoman-")
 
 def upward(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the client's headers that an upstream of the same protocol gets: all but the connection's and the keys."""
-    return [(name, value) for name, value in headers.items() if _goes_up(name)]
+    rows = [(name, value) for name, value in headers.items() if _goes_up(name)]
+    connection = headers.get("connection")
+    if connection is None or connection.lower() in ("keep-alive", "close"):
+        return rows
+    # The client may name more headers that are the connection's only.
+    named = {name.strip().lower() for name in connection.split(",")}
+    return [row for row in rows if row[0] not in named]
 
 
 @lru_cache(1024)

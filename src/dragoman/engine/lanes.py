@@ -26,6 +26,8 @@ from dragoman.transforms.history import repair
 from dragoman.transforms.tools import Renames, RestoreNames, restore_reply, shorten
 from dragoman.transforms.vision import first_unseen, may_hold_media
 
+_ERROR_PLACE: Final = 200
+"""Where an error with status 200 would begin, in bytes."""
 USER_AGENT: Final = "dragoman"
 
 
@@ -95,10 +97,12 @@ class RawLane:
         return RawStage(self._errand.client, self._errand.peek.model, self._errand.arrival.request_id)
 
     def whole(self, body: bytes) -> bytes:
-        """Return a whole reply as the client gets it."""
+        """Return a whole reply as the client gets it. Raises DragomanError for none, and for an error with status 200."""
         codec = self._errand.client
         if not body.lstrip().startswith((b"{", b"[")):
             raise DragomanError(codec.decode_failure(502, {}, body))
+        if b'"error"' in body[:_ERROR_PLACE]:
+            codec.decode_reply(body, Source(self._errand.attempt.provider, self._errand.attempt.model))
         return codec.echo_whole(body, self._errand.peek.model)
 
     def tap(self, body: bytes) -> Callable[[], Usage]:

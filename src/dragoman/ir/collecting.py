@@ -154,11 +154,10 @@ def _expand_block(index: int, block: Block) -> Iterator[Event]:
             if seal:
                 yield SealDelta(index, seal)
         case ToolCall(id_, name, arguments, kind, namespace, cache, seal):
-            yield BlockStart(index, ToolCall(id_, name, "", kind, namespace, cache))
+            # A call's seal is known when the call is: some protocols can only say it before the call.
+            yield BlockStart(index, ToolCall(id_, name, "", kind, namespace, cache, seal))
             if arguments:
                 yield ArgumentsDelta(index, arguments)
-            if seal:
-                yield SealDelta(index, seal)
         case Refusal(text):
             yield BlockStart(index, Refusal(""))
             yield TextDelta(index, text)

@@ -205,6 +205,12 @@ def test_tokens_are_counted_by_a_messages_upstream(claude: anthropic.Anthropic, 
     assert messages.last["model"] == "one"
 
 
+def test_an_error_with_status_200_is_an_error(gpt: openai.OpenAI, chat: ExactUpstream) -> None:
+    chat.answers(json_answer({"error": {"message": "slow down", "code": 429}}))
+    with pytest.raises(openai.RateLimitError, match="slow down"):
+        ask_chat(gpt.with_options(max_retries=0), streams=False, model="chat/one")
+
+
 @pytest.mark.parametrize("status", [404, 405, 501])
 @pytest.mark.parametrize("is_page", [True, False])
 def test_tokens_are_estimated_when_a_messages_upstream_does_not_count(
