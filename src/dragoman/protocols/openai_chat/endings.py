@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dragoman.ir.failures import Failure, FailureKind
 from dragoman.ir.reply import Finish, Usage
-from dragoman.protocols.openai_chat.wire import CompletionDetails, Number, PromptDetails, WireUsage
+from dragoman.protocols.openai_chat.wire_replies import CompletionDetails, Number, PromptDetails, WireUsage
 
 _FINISHES: Final = {
     "stop": Finish.DONE,

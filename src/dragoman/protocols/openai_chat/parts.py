@@ -28,8 +28,8 @@ from dragoman.ir.request import (
     UrlData,
 )
 from dragoman.ir.seals import read_seal
-from dragoman.protocols.openai_chat.wire import (
-    ORIGIN,
+from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.protocols.openai_chat.wire_parts import (
     AssistantPart,
     AudioPart,
     Base64Source,

@@ -22,7 +22,8 @@ from dragoman.protocols.openai_chat.reasoning import (
     native_extra,
     seal_of,
 )
-from dragoman.protocols.openai_chat.wire import ORIGIN, WireUsage
+from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.protocols.openai_chat.wire_replies import WireUsage
 from dragoman.wire.reading import read_with
 from dragoman.wire.splicing import ModelEcho
 

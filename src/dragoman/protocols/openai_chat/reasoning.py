@@ -15,7 +15,8 @@ from msgspec import Raw
 from dragoman.ir.failures import RequestError
 from dragoman.ir.request import Reasoning
 from dragoman.ir.seals import Seal, read_seal, write_seal
-from dragoman.protocols.openai_chat.wire import ORIGIN, Answer, is_given
+from dragoman.protocols.openai_chat.wire import ORIGIN, is_given
+from dragoman.protocols.openai_chat.wire_replies import Answer
 from dragoman.wire.arguments import is_object
 
 PLAIN: Final = "reasoning_content"

@@ -52,8 +52,8 @@ from dragoman.protocols.openai_chat.reasoning import (
     text_of,
     write_details,
 )
-from dragoman.protocols.openai_chat.wire import (
-    ORIGIN,
+from dragoman.protocols.openai_chat.wire import ORIGIN, is_given
+from dragoman.protocols.openai_chat.wire_replies import (
     Annotation,
     Answer,
     ContentPiece,
@@ -63,7 +63,6 @@ from dragoman.protocols.openai_chat.wire import (
     ToolCallPiece,
     WireChoice,
     WireReply,
-    is_given,
 )
 from dragoman.wire.arguments import as_object, is_object
 

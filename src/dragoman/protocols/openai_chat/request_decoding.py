@@ -41,7 +41,6 @@ from dragoman.protocols.openai_chat.wire import (
     DeveloperMessage,
     FunctionCall,
     FunctionMessage,
-    Picture,
     ReasoningOptions,
     ResponseFormat,
     SystemMessage,
@@ -51,6 +50,7 @@ from dragoman.protocols.openai_chat.wire import (
     WireMessage,
     is_given,
 )
+from dragoman.protocols.openai_chat.wire_replies import Picture
 from dragoman.wire.reading import read, read_with
 
 _BODY: Final = msgspec.json.Decoder(Body)

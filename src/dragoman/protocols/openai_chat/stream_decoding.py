@@ -46,7 +46,8 @@ from dragoman.protocols.openai_chat.reply import (
     seal_for,
     text_of_content,
 )
-from dragoman.protocols.openai_chat.wire import Answer, Chunk, ChunkChoice, FunctionPiece, ToolCallPiece, is_given
+from dragoman.protocols.openai_chat.wire import is_given
+from dragoman.protocols.openai_chat.wire_replies import Answer, Chunk, ChunkChoice, FunctionPiece, ToolCallPiece
 from dragoman.wire.arguments import is_object
 from dragoman.wire.sse import Frame
 
