@@ -200,7 +200,7 @@ def test_a_good_configuration_is_summed_up(tmp_path: Path) -> None:
 
 def test_models_are_listed_and_searched() -> None:
     names = [line.split()[0] for line in run("models").stdout.decode().splitlines()]
-    assert {"glm-5.3", "opencode-zen/claude-opus-4-8", "demo/scripted"} <= set(names)
+    assert {"glm-5.3", "opencode-zen/claude-opus-4-8", "demo/assistant"} <= set(names)
     assert len(names) == len(set(names))
     zen = [line.split()[0] for line in run("models", "--provider", "zen").stdout.decode().splitlines()]
     assert "zen/claude-opus-4-8" in zen
@@ -208,6 +208,23 @@ def test_models_are_listed_and_searched() -> None:
     found = run("models", "--provider", "zen", "--search", "OPUS").stdout.decode().splitlines()
     assert 0 < len(found) < len(zen)
     assert all("opus" in line.lower() for line in found)
+
+
+def test_hidden_models_are_mentioned() -> None:
+    done = run("models", "--provider", "zen")
+    assert re.search(r"\d+ models are hidden: they speak a protocol that this version does not", done.stderr.decode())
+    lines = refused("models", "--provider", "zen", "--search", "gpt-5.5")
+    assert "is hidden" in lines[1] or "are hidden" in lines[1]
+
+
+def test_the_summary_counts_models_and_tells_keys() -> None:
+    said = run("check-config").stdout.decode()
+    assert re.search(r"provider opencode-go: .*; \d+ models, \d+ of them on openai-responses, which this version", said)
+    assert re.search(r"provider demo: scripted; 4 models; needs no key", said)
+    assert ", no client keys" in said
+    open_to_all = run("check-config", DRAGOMAN_SERVER_HOST="0.0.0.0").stdout.decode()
+    assert ", a client key is made at the start" in open_to_all
+    assert "no key configured, and this gateway's own keys are never passed on" in open_to_all
 
 
 def test_nobody_and_nothing_found_are_told() -> None:
@@ -324,6 +341,41 @@ def test_what_cannot_be_translated_is_told(words: tuple[str, ...], stdin: bytes,
     lines = refused("translate", *words, stdin=stdin)
     assert said in lines[0]
     assert not hint or hint in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("source", "words", "stdin", "hint"),
+    [
+        ("openai-chat", (), b'{"choices": []}', "add `--reply`"),
+        ("anthropic-messages", (), json.dumps(MESSAGE).encode(), "add `--reply`"),
+        ("openai-chat", (), b"data: {}\n\n", "add `--stream`"),
+        ("anthropic-messages", ("--reply",), b"event: ping\ndata: {}\n\n", "add `--stream`"),
+        ("openai-chat", ("--reply",), json.dumps(MESSAGE).encode(), "try `--from anthropic-messages`"),
+        ("anthropic-messages", ("--reply",), b'{"choices": []}', "try `--from openai-chat`"),
+        (
+            "anthropic-messages",
+            (),
+            b'{"model": "m", "messages": [{"role": "developer", "content": "x"}]}',
+            "try `--from openai-chat`",
+        ),
+    ],
+)
+def test_a_body_of_another_kind_is_recognised(source: str, words: tuple[str, ...], stdin: bytes, hint: str) -> None:
+    target = "anthropic-messages" if source == "openai-chat" else "openai-chat"
+    lines = refused("translate", "--from", source, "--to", target, *words, "-", stdin=stdin)
+    assert lines[1].endswith(hint)
+    assert "`body`" not in lines[0]
+
+
+def test_a_request_of_another_protocol_that_passes_is_told() -> None:
+    done = run("translate", "--from", "openai-chat", "--to", "anthropic-messages", "-", stdin=json.dumps(ASK).encode())
+    assert b"hint: this looks like `anthropic-messages`: try `--from anthropic-messages`\n" in done.stderr
+
+
+def test_a_file_that_cannot_be_translated_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    file.write_text("{")
+    assert str(file) in refused("translate", "--from", "openai-chat", "--to", "anthropic-messages", file)[0]
 
 
 # --- demo -------------------------------------------------------------------------------------------------------------

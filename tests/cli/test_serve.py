@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "dragoman"
-DEMO = {"model": "demo/x", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+DEMO = {"model": "demo/echo", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
 
 
 def environment() -> dict[str, str]:
@@ -67,12 +67,14 @@ def test_it_greets_serves_logs_and_ends() -> None:
         assert f"{url}/v1/models" in greeting
         assert httpx2.get(f"{url}/health").json()["status"] == "ok"
         reply = httpx2.post(f"{url}/v1/messages", json={**DEMO, "model": "demo/x\n00:00:00 200 forged\x1b[31m"})
-        assert reply.status_code == 200
+        assert reply.status_code == 404
         line = served.read_until("req_").string
     assert served.process.returncode in (0, -signal.SIGTERM)
-    assert re.match(r"\d\d:\d\d:\d\d 200  ", line)
+    assert re.match(r"\d\d:\d\d:\d\d 404  ", line)
     assert reply.headers["x-request-id"] in line
     assert "\x1b" not in line
+    assert "not_found: `demo` has no model `x?00:00:00 200 forged?[31m`" in line
+    assert served.said[-1].endswith("info: stopped\n")
     assert "Traceback" not in "".join(served.said)
 
 
@@ -97,6 +99,11 @@ def test_whoever_listens_for_others_makes_a_key(words: tuple[str, ...]) -> None:
     with serving("--host", "0.0.0.0", "--port", str(port), *words) as served:
         key = served.read_until(r"key.*: (dgm-\S{20,})$")[1]
         url = f"http://127.0.0.1:{port}"
+        if not words:
+            assert (
+                f"ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={key} claude" in served.read_until("Claude Code").string
+            )
+            assert f"OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={key}" in served.read_until("OpenAI SDKs").string
         for headers, status in (({}, 401), ({"x-api-key": f"{key}x"}, 401), ({"authorization": f"Bearer {key}"}, 200)):
             assert httpx2.post(f"{url}/v1/messages", json=DEMO, headers=headers).status_code == status
             assert httpx2.get(f"{url}/v1/models", headers=headers).status_code == status
@@ -112,8 +119,37 @@ def test_a_key_of_ones_own_is_not_printed() -> None:
     assert "my-own-key" not in "".join(served.said)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
-def test_where_one_cannot_listen_is_told(host: str) -> None:
+def test_a_refused_request_has_a_line_with_its_path_and_the_reason() -> None:
+    with serving("--port", "0", "--key", "my-own-key-0123456789") as served:
+        url = served.read_until(r"listens on (http://127\.0\.0\.1:\d+)$")[1]
+        served.read_until("/health$")
+        httpx2.get(f"{url}/v1/models")
+        line = served.read_until("req_").string
+        assert re.search(
+            r" 401  /v1/models  \(openai-chat, refused\)  [\d.]+ ms  authentication: a key is needed", line
+        )
+        httpx2.post(f"{url}/v1/messages", content=b"{}", headers={"x-api-key": "my-own-key-0123456789"})
+        assert " 400  - -> ?/?  (anthropic-messages" in served.read_until("req_").string
+
+
+def test_replies_that_are_waited_for_are_told() -> None:
+    with serving("--port", "0") as served:
+        url = served.read_until(r"listens on (http://127\.0\.0\.1:\d+)$")[1]
+        body = {**DEMO, "model": "demo/assistant", "stream": True, "max_tokens": 500}
+        body["messages"] = [{"role": "user", "content": "eight words or more, slowly: one two three"}]
+        with httpx2.stream("POST", f"{url}/v1/messages", json=body) as reply:
+            pieces = reply.iter_raw()
+            next(pieces)
+            served.process.send_signal(signal.SIGTERM)
+            served.read_until("waiting for 1 reply, at most 30 s")
+            assert b"message_stop" in b"".join(pieces)
+
+
+@pytest.mark.parametrize(
+    ("host", "hint"),
+    [("127.0.0.1", "stop what listens there"), ("nowhere.invalid", "--host"), ("192.0.2.1", "no such address")],
+)
+def test_where_one_cannot_listen_is_told(host: str, hint: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run(
@@ -129,3 +165,4 @@ def test_where_one_cannot_listen_is_told(host: str) -> None:
     assert len(lines) == 2
     assert lines[0].startswith(f"dragoman: cannot listen on {host}:{port}: ")
     assert lines[1].startswith("hint: ")
+    assert hint in lines[1]

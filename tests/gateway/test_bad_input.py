@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.upstream import RunningUpstream
 
 MESSAGES, CHAT = "/v1/messages", "/v1/chat/completions"
-LANES = [(path, model) for path in (MESSAGES, CHAT) for model in ("messages/x", "chat/x", "demo/x")]
+LANES = [(path, model) for path in (MESSAGES, CHAT) for model in ("messages/x", "chat/x", "demo/echo")]
 IDS = [f"{path.rpartition('/')[2]} to {model.partition('/')[0]}" for path, model in LANES]
 DEEP = 20_000
 
@@ -356,7 +356,7 @@ def test_deep_nesting_is_refused_or_carried(client: httpx2.Client, path: str, mo
         pytest.param("[" * DEEP, id="deep"),
     ],
 )
-@pytest.mark.parametrize("model", ["messages/x", "chat/x", "demo/x"])
+@pytest.mark.parametrize("model", ["messages/x", "chat/x", "demo/echo"])
 def test_broken_tool_arguments_in_the_history_are_no_mistake_of_ours(
     client: httpx2.Client, model: str, arguments: str, streams: bool
 ) -> None:
@@ -378,7 +378,7 @@ def test_the_last_of_duplicate_keys_counts_for_everybody(
 ) -> None:
     """Who is asked, and what: else two readers of the same body would see two requests."""
     text = text_of(body_for(path, model)).decode()[:-1]
-    reply = post(client, path, f'{{"model": "demo/first", "max_tokens": 7, {text[1:]}, "max_tokens": 50}}'.encode())
+    reply = post(client, path, f'{{"model": "demo/echo", "max_tokens": 7, {text[1:]}, "max_tokens": 50}}'.encode())
     assert reply.status_code == 200
     assert reply.json()["model"] == model
     assert reply.headers["x-dragoman-provider"] == model.partition("/")[0]
@@ -403,9 +403,9 @@ def test_an_unknown_field_is_passed_on_or_reported(
         reply = post(client, path, text_of(with_value(body_for(path, model), place, {"a": [1]})))
         assert reply.status_code == 200
         seen = b"".join(one.body for one in scripted_chat.seen + scripted_messages.seen)
-        is_raw = (path == MESSAGES) == (model == "messages/x") and model != "demo/x"
+        is_raw = (path == MESSAGES) == (model == "messages/x") and model != "demo/echo"
         assert (b"unheard_of" in seen) == is_raw
-        if not is_raw and model != "demo/x":
+        if not is_raw and model != "demo/echo":
             assert any(
                 code in reply.headers["x-dragoman-loss"] for code in ("unknown_field", "extra_field", "tool_field")
             ), place

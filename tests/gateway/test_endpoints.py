@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from dragoman.server.logs import EarlyLine
 from tests.support.gateway import RunningGateway
 from tests.support.upstream import RunningUpstream
 
@@ -40,7 +41,7 @@ def error_of(reply: httpx2.Response, dialect: str) -> dict[str, Any]:
 @pytest.mark.parametrize("query", ["", "?beta=true"])
 @pytest.mark.parametrize("path", MESSAGES_PATHS)
 def test_messages_are_answered_under_each_path(client: httpx2.Client, path: str, prefix: str, query: str) -> None:
-    model = "scripted" if prefix else "demo/scripted"
+    model = "assistant" if prefix else "demo/assistant"
     reply = client.post(f"{prefix}{path}{query}", json={**HI, "model": model})
     assert reply.status_code == 200
     assert reply.json()["type"] == "message"
@@ -51,7 +52,7 @@ def test_messages_are_answered_under_each_path(client: httpx2.Client, path: str,
 @pytest.mark.parametrize("prefix", ["", "/demo"])
 @pytest.mark.parametrize("path", CHAT_PATHS)
 def test_chat_is_answered_under_each_path(client: httpx2.Client, path: str, prefix: str) -> None:
-    model = "scripted" if prefix else "demo/scripted"
+    model = "assistant" if prefix else "demo/assistant"
     reply = client.post(f"{prefix}{path}", json={**HI, "model": model})
     assert reply.status_code == 200
     assert reply.json()["object"] == "chat.completion"
@@ -61,10 +62,10 @@ def test_chat_is_answered_under_each_path(client: httpx2.Client, path: str, pref
 
 @pytest.mark.parametrize(("path", "end"), [("/v1/messages", "message_stop"), ("/v1/chat/completions", "[DONE]")])
 def test_the_demo_streams_in_every_protocol(client: httpx2.Client, path: str, end: str) -> None:
-    reply = client.post(path, json={**HI, "model": "demo/anything", "stream": True})
+    reply = client.post(path, json={**HI, "model": "demo/echo", "stream": True})
     assert reply.headers["content-type"].startswith("text/event-stream")
     assert end in reply.text.splitlines()[-2]
-    assert '"demo/anything"' in reply.text
+    assert '"demo/echo"' in reply.text
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
@@ -129,7 +130,7 @@ def test_tokens_are_estimated_where_nobody_can_count(
 
 
 def test_a_count_of_what_is_no_request_is_a_400(client: httpx2.Client) -> None:
-    for model in ("messages/assistant", "chat/assistant", "demo/x"):
+    for model in ("messages/assistant", "chat/assistant", "demo/echo"):
         reply = client.post("/v1/messages/count_tokens", json={"model": model, "messages": 7})
         assert reply.status_code == 400
         assert "messages" in error_of(reply, "anthropic")["message"]
@@ -184,12 +185,12 @@ def test_every_listed_model_can_be_looked_up_under_its_id(
 
 
 def test_a_claude_shaped_id_can_be_asked_for(client: httpx2.Client) -> None:
-    (row,) = client.get("/demo/v1/models", headers=CLAUDE).json()["data"]
-    assert row["id"] == "claude-dragoman/demo/scripted"
+    row, *_ = client.get("/demo/v1/models", headers=CLAUDE).json()["data"]
+    assert row["id"] == "claude-dragoman/demo/assistant"
     for prefix in ("", "/demo"):
         reply = client.post(f"{prefix}/v1/messages", json={**HI, "model": row["id"]}, headers=CLAUDE)
         assert reply.json()["model"] == row["id"]
-        assert reply.headers["x-dragoman-model"] == "scripted"
+        assert reply.headers["x-dragoman-model"] == "assistant"
 
 
 @pytest.mark.parametrize("id", ["chat/some/where", "chat%2Fsome%2Fwhere", "chat/some%2Fwhere"])
@@ -236,6 +237,8 @@ def test_health_tells_how_the_gateway_is(client: httpx2.Client) -> None:
     assert set(body["providers"]) == {"chat", "messages", "opencode-go", "opencode-zen", "demo"}
     assert body["providers"]["chat"]["key"] == "configured"
     assert body["providers"]["opencode-go"]["key"] == "the client's own"
+    assert body["providers"]["demo"]["key"] == "needs no key"
+    assert 0 < body["providers"]["opencode-go"]["models_not_spoken"] < body["providers"]["opencode-go"]["models"]
     assert "sk-" not in json.dumps(body)
 
 
@@ -247,7 +250,7 @@ def test_the_openapi_document_is_valid_and_names_every_path(client: httpx2.Clien
     assert set(document["paths"]) == served
     for path, item in document["paths"].items():
         for method in set(item) - {"parameters"}:
-            reply = client.request(method.upper(), path.replace("{model}", "demo/scripted"), json={})
+            reply = client.request(method.upper(), path.replace("{model}", "demo/assistant"), json={})
             assert reply.status_code not in (404, 405), path
 
 
@@ -297,6 +300,47 @@ def test_a_wrong_method_is_a_405_in_the_callers_dialect(
     assert reply.status_code == 405
     assert reply.headers["allow"] == allow
     assert path in error_of(reply, dialect)["message"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/go"])
+def test_a_mistyped_path_is_answered_with_the_nearest(client: httpx2.Client, prefix: str) -> None:
+    message = error_of(client.post(f"{prefix}/v1/mesages"), "openai")["message"]
+    assert message.endswith(f"did you mean `{prefix}/v1/messages`?")
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("/v1/responses", "OpenAI Responses"),
+        ("/go/v1/responses", "OpenAI Responses"),
+        ("/v1beta/models/gemini-3-pro:generateContent", "Gemini"),
+    ],
+)
+def test_an_endpoint_of_a_protocol_that_is_not_spoken_is_a_501(client: httpx2.Client, path: str, title: str) -> None:
+    reply = client.post(path, json={})
+    assert reply.status_code == 501
+    assert f"{title}, which this version does not speak yet" in error_of(reply, "openai")["message"]
+
+
+def test_what_is_refused_or_counted_without_an_exchange_has_its_line(scripted_gateway: RunningGateway) -> None:
+    gateway = scripted_gateway
+    body = {"model": "demo/echo", "messages": [{"role": "user", "content": "hello"}]}
+    with httpx2.Client(base_url=gateway.url) as client:
+        for method, path, headers, status in (
+            ("GET", "/nothing", {}, 404),
+            ("PUT", "/v1/messages", {}, 405),
+            ("GET", "/v1/models", {"origin": "https://evil.test"}, 403),
+            ("POST", "/v1/messages/count_tokens", {}, 200),
+        ):
+            gateway.forget_lines()
+            reply = client.request(method, path, headers=headers, json=body)
+            (line,) = gateway.wait_for_lines(1)
+            assert (reply.status_code, line.status) == (status, status)
+            assert line.request_id == reply.headers["x-request-id"]
+            assert (line.lane, line.model) == (("estimate", "demo/echo") if status == 200 else ("", ""))
+            assert isinstance(line, EarlyLine) == (status != 200)
+            if isinstance(line, EarlyLine):
+                assert line.path == path
 
 
 def test_shared_paths_speak_to_each_caller_in_its_dialect(client: httpx2.Client) -> None:

@@ -129,7 +129,7 @@ def test_the_line_says_how_it_went(client: httpx2.Client, scripted_gateway: Runn
     assert (refused.status, refused.failure) == (404, "not_found")
 
 
-@pytest.mark.parametrize("model", ["chat/x", "messages/x", "demo/x"])
+@pytest.mark.parametrize("model", ["chat/x", "messages/x", "demo/echo"])
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])
 def test_neither_words_nor_keys_get_into_the_line(
     client: httpx2.Client, scripted_gateway: RunningGateway, path: str, model: str

@@ -14,7 +14,7 @@ from tests.support.upstream import RunningUpstream
 KEY, OTHER = "dgm-first-0123456789", "dgm-second-0123456789"
 HI: dict[str, Any] = {"max_tokens": 50, "messages": [{"role": "user", "content": "hello there"}]}
 MESSAGES, CHAT = "/v1/messages", "/v1/chat/completions"
-DEMO = {**HI, "model": "demo/x"}
+DEMO = {**HI, "model": "demo/echo"}
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

@@ -42,6 +42,16 @@ def bare(bare_client: httpx2.Client, opencode: OpenCodeStandIn) -> httpx2.Client
     return bare_client
 
 
+def test_the_list_names_all_that_can_be_asked_for(bare: httpx2.Client) -> None:
+    ids = {row["id"] for row in bare.get("/v1/models").json()["data"]}
+    assert {"glm-5.3", "opencode-zen/claude-opus-4-8"} <= ids
+    demo = {name for name in ids if name.startswith("demo/")}
+    assert demo == {"demo/assistant", "demo/echo", "demo/thinker", "demo/tool-user"}
+    for name in demo:
+        assert bare.post(CHAT, json={**HI, "model": name}).status_code == 200
+    assert bare.post(CHAT, json={**HI, "model": "demo/asistant"}).status_code == 404
+
+
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])
 @pytest.mark.parametrize(
     ("prefix", "model", "url"),
@@ -225,4 +235,9 @@ def test_the_gateways_key_never_leaves_it(opencode: OpenCodeStandIn, path: str, 
         assert reply.status_code == 401
         assert reply.headers["x-should-retry"] == "false"
         assert "api_key" in reply.json()["error"]["message"]
+        assert "a client's key is never passed on" in reply.json()["error"]["message"]
+        health = httpx2.get(f"{gateway.url}/health").json()
+        assert health["providers"]["opencode-go"]["key"] == "no key configured"
+        missing = httpx2.get(f"{gateway.url}/v1/models").json()["error"]["message"]
+        assert "the key that was printed at the start, or one of `server.keys`" in missing
         assert upstream.urls == []

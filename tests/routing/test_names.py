@@ -7,6 +7,7 @@ import pytest
 from dragoman.ir.failures import DragomanError, FailureKind
 from dragoman.routing.names import find_model, list_models, resolve, title_of
 from dragoman.routing.registry import Registry
+from dragoman.settings import Settings
 
 Make = Callable[[str], Registry]
 TWO = """
@@ -59,7 +60,7 @@ def refused(registry: Registry, name: str, prefix: str | None = None) -> str:
         ("claude-dragoman/chat/m1", "chat/m1"),
         ("claude-dragoman/chat/vendor/m2[1m]", "chat/vendor/m2"),
         ("claude-dragoman/gpt-4o", "claude/claude-sonnet-5-5"),
-        ("demo/anything", "demo/anything"),
+        ("demo/echo", "demo/echo"),
         ("zen/claude-opus-5", "opencode-zen/claude-opus-5"),
         ("opencode-go/glm-5.3", "opencode-go/glm-5.3"),
     ],
@@ -70,7 +71,7 @@ def test_a_name_stands_for_one_model(registry: Make, name: str, target: str) -> 
 
 def test_an_address_is_stronger_than_a_glob(registry: Make) -> None:
     made = registry(OPEN + '[aliases]\n"*" = "local/x"\n')
-    assert meant(made, "demo/y") == "demo/y"
+    assert meant(made, "demo/echo") == "demo/echo"
     assert meant(made, "anything") == "local/x"
 
 
@@ -178,6 +179,34 @@ def test_every_listed_name_leads_to_its_model(
 def test_lists_hold_aliases_and_tell_same_ids_apart(registry: Make) -> None:
     ids = [card.id for card in list_models(registry(TWO))]
     assert ids == ["m1", "vendor/m2", "same", "claude-sonnet-5-5", "claude/same", "gpt-4o"]
+
+
+def test_without_configuration_everything_that_can_be_asked_for_is_listed(registry: Make) -> None:
+    empty = registry("")
+    ids = {card.id for card in list_models(empty)}
+    assert {"glm-5.3", "opencode-zen/claude-opus-4-8", "demo/assistant", "demo/tool-user"} <= ids
+    assert not any(name.startswith("opencode-go/") for name in ids)
+    assert all("/" not in card.id for card in list_models(empty, "zen"))
+
+
+def test_an_alias_of_a_model_that_cannot_be_asked_is_not_listed(registry: Make) -> None:
+    made = registry('[aliases]\n"fast" = "zen/gpt-5.5"\n')
+    assert "fast" in {card.id for card in list_models(made)}
+    assert "fast" not in {card.id for card in list_models(made, spoken=("openai-chat",))}
+
+
+def test_a_mistyped_demo_model_is_unknown_and_the_nearest_is_named(registry: Make) -> None:
+    told = refused(registry(""), "demo/asistant")
+    assert told.startswith("`demo` has no model `asistant`\nhint: did you mean `demo/assistant`")
+
+
+def test_only_models_that_can_be_asked_are_suggested() -> None:
+    made = Registry(Settings(), ("openai-chat", "anthropic-messages"))
+    for name, prefix in (("gpt-5.5", None), ("zen/gpt-5.55", None), ("gpt-5.55", "zen"), ("gemini-3.8-flas", "zen")):
+        told = refused(made, name, prefix)
+        assert "gpt-5" not in told.partition("hint: ")[2]
+        assert "gemini" not in told.partition("hint: ")[2]
+    assert "opencode-zen/claude-opus-4-8" in refused(made, "claude-opus-4-8")
 
 
 def test_claude_shaped_names_are_honest_about_who_answers(registry: Make) -> None:

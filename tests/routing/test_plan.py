@@ -85,6 +85,16 @@ def test_go_takes_the_clients_key_and_the_anonymous_one(registry: Make) -> None:
     assert attempt.key_for("public") == "public"
 
 
+def test_a_gateway_with_keys_of_its_own_says_that_it_passes_none_on(registry: Make) -> None:
+    with pytest.raises(DragomanError) as caught:
+        only(registry('[server]\nkeys = ["mine"]\n'), "go/glm-5.3").key_for(None)
+    assert caught.value.failure.http_status == 401
+    assert caught.value.failure.text == (
+        "`opencode-go` needs a key: this gateway has keys of its own, so a client's key is never passed on\n"
+        "hint: configure `api_key` of provider `opencode-go`"
+    )
+
+
 def test_an_own_upstream_may_need_no_key(registry: Make) -> None:
     assert only(registry(CHAT.replace('api_key = "upstream-key"', "")), "m1").key_for(None) is None
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from dragoman.providers import discover
-from dragoman.routing.registry import Registry, base_for
+from dragoman.routing.registry import Registry, base_for, counted, key_state
 from dragoman.settings import Provider, Secret, Settings, SettingsError
 
 Make = Callable[[str], Registry]
@@ -89,6 +89,37 @@ def test_a_model_that_nobody_gives_a_protocol_is_told() -> None:
 def test_the_reference_dialect_is_the_protocols_own(registry: Make) -> None:
     made = registry('[providers.a]\nprotocol = "anthropic-messages"\nbase_url = "http://x"\nmodels = ["m"]\n')
     assert made.providers["a"].models["m"].dialect.tool_name_limit == 128
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        ("[]", "any model"),
+        ('["a"]', "1 model"),
+        ('["a", "b"]', "2 models"),
+        (
+            '[{id = "a", protocol = "gemini-generate"}]',
+            "1 model, on gemini-generate, which this version does not speak",
+        ),
+        (
+            '["a", {id = "b", protocol = "gemini-generate"}, {id = "c", protocol = "openai-responses"}]',
+            "3 models, 2 of them on gemini-generate and openai-responses, which this version does not speak",
+        ),
+    ],
+)
+def test_models_are_counted_in_words(registry: Make, models: str, words: str) -> None:
+    made = Registry(registry(CHAT + f"models = {models}\n").settings, ("openai-chat",))
+    assert counted(made, made.providers["chat"]) == words
+
+
+def test_it_is_told_with_which_key_a_provider_is_called(registry: Make) -> None:
+    def states(text: str) -> list[str]:
+        made = registry(text)
+        return [key_state(made, made.providers[name]) for name in ("chat", "opencode-go", "demo")]
+
+    assert states(CHAT) == ["the client's own", "the client's own", "needs no key"]
+    own = '[server]\nkeys = ["mine"]\n'
+    assert states(own + CHAT + 'api_key = "k"\n') == ["configured", "no key configured", "needs no key"]
 
 
 @pytest.mark.parametrize(

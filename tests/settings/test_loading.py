@@ -6,6 +6,8 @@ import pytest
 
 from dragoman.settings import Secret, Settings, SettingsError, load
 
+TOML_HINT = 'hint: a setting is `name = value` below its `[table]`, and a text stands in quotes: `host = "127.0.0.1"`'
+IDLE_HINT = "\nhint: Seconds that an upstream may be silent within a reply."
 CHAT = '[providers.chat]\nprotocol = "openai-chat"\nbase_url = "http://127.0.0.1:9101/v1"\n'
 
 
@@ -106,6 +108,48 @@ def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
         load(str(tmp_path / "nowhere.toml"), {})
 
 
+def test_a_file_that_a_variable_names_is_told_with_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.toml: cannot be read: .*\nhint: .*`DRAGOMAN_CONFIG` names"):
+        load(None, {"DRAGOMAN_CONFIG": str(tmp_path / "nowhere.toml")})
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("DRAGOMAN_PORT", "did you mean `DRAGOMAN_SERVER_PORT`?"),
+        ("DRAGOMAN_LOG_LEVEL", "did you mean `DRAGOMAN_SERVER_LOG_LEVEL`?"),
+        ("DRAGOMAN_SEVER_HOST", "did you mean `DRAGOMAN_SERVER_HOST`?"),
+        ("DRAGOMAN_CONFIGURATION", "did you mean `DRAGOMAN_CONFIG`?"),
+        ("DRAGOMAN_X", "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...` and `DRAGOMAN_ROUTES_...`"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_refused(variable: str, hint: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(None, {variable: "1"})
+    assert str(caught.value) == f"{variable}: there is no setting for this variable\nhint: {hint}"
+
+
+def test_what_kubernetes_says_of_a_service_with_our_name_is_no_setting() -> None:
+    address = "tcp://10.0.0.1:4747"
+    names = ("DRAGOMAN_PORT", "DRAGOMAN_PORT_4747_TCP", "DRAGOMAN_SERVICE_PORT", "DRAGOMAN_SERVICE_PORT_HTTP")
+    assert load(None, dict.fromkeys(names, address)).server.port == 4747
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("x y", "x y"),
+        ("htp://host/v1?key=secret", "htp://host/v1"),
+        ("http://user:secret@host/v1", "http://...@host/v1"),
+        ("http://user:se/cret//?#x@host/v1#secret", "http://...@host/v1"),
+        ("user:secret@host", "...@host"),
+    ],
+)
+def test_a_wrong_url_is_repeated_without_what_may_be_secret(tmp_path: Path, url: str, shown: str) -> None:
+    told = complaint(tmp_path, f'[providers.chat]\nprotocol = "openai-chat"\nbase_url = "{url}"\n')
+    assert f"`base_url` is `{shown}`, " in told
+
+
 def test_secrets_do_not_show(tmp_path: Path) -> None:
     text = '[server]\nkeys = ["hidden-1"]\n' + CHAT + 'api_key = "hidden-2"\nheaders = {"X-Key" = "hidden-3"}\n'
     settings = read(tmp_path, text)
@@ -118,10 +162,18 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
     [
         ("[server]\nprot = 1\n", "FILE:2: there is no setting `server.prot`\nhint: did you mean `port`?"),
         ('[server]\nport = "x"\n', 'FILE:2: `server.port` is `"x"`: expected `int`, got `str`'),
-        ("[server]\nport = 70000\n", "FILE:2: `server.port` is `70000`: expected `int` <= 65535"),
+        (
+            "[server]\nport = 70000\n",
+            "FILE:2: `server.port` is `70000`: it must be 0 to 65535\nhint: The port to listen on; 0 takes a free one.",
+        ),
         ("[servr]\n", "FILE:1: there is no setting `servr`\nhint: did you mean `server`?"),
-        ("[server\n", "FILE:1: not TOML: Expected ']' at the end of a table declaration"),
-        ("a = 1\na = 2\n", "FILE:2: not TOML: Cannot overwrite a value"),
+        ("[servr.more]\nx = 1\n", "FILE:1: there is no setting `servr`\nhint: did you mean `server`?"),
+        ("[server\n", f"FILE:1: not TOML: Expected ']' at the end of a table declaration\n{TOML_HINT}"),
+        ("a = 1\na = 2\n", f"FILE:2: not TOML: Cannot overwrite a value\n{TOML_HINT}"),
+        (
+            "[server]\nidle_timeout_s = 0\n",
+            f"FILE:2: `server.idle_timeout_s` is `0`: it must be more than 0{IDLE_HINT}",
+        ),
         ("server = 3\n", "FILE:1: `server` is no table\nhint: write it as [server]"),
         ("[providers]\nchat = 3\n", "FILE:2: `providers.chat` is no table\nhint: write it as [providers.chat]"),
         (
@@ -154,7 +206,10 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
         ),
         (
             CHAT.replace("http://", "http://user:pass@"),
-            "FILE:3: `base_url` is no URL of an upstream\nhint: write it as `https://host/v1`, without user and password",
+            (
+                "FILE:3: `base_url` is `http://...@127.0.0.1:9101/v1`, which is no URL of an upstream\n"
+                "hint: write it as `https://host/v1`, without user and password"
+            ),
         ),
         (
             CHAT + 'api_key = "env:NOT_THERE"\n',
@@ -196,7 +251,10 @@ def test_a_mistake_is_told_with_its_line_and_the_nearest_name(tmp_path: Path, te
         (
             "DRAGOMAN_SERVER_PORT",
             "70000",
-            "DRAGOMAN_SERVER_PORT: `server.port` is `70000`: expected `int` <= 65535",
+            (
+                "DRAGOMAN_SERVER_PORT: `server.port` is `70000`: it must be 0 to 65535\n"
+                "hint: The port to listen on; 0 takes a free one."
+            ),
         ),
         (
             "DRAGOMAN_ROUTES_VISOIN_TO",

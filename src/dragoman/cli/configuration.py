@@ -72,7 +72,7 @@ def list_all(settings: Settings, provider: str | None, search: str | None) -> No
         more = "1 model is hidden: it speaks" if hidden == 1 else f"{hidden} models are hidden: they speak"
         hint = f"{more} a protocol that this version does not speak yet"
         if not shown:
-            raise RequestError(_nothing(provider, search), hint=hint)
+            raise RequestError(f"{_nothing(provider, search)} and can be asked", hint=hint)
         print(f"({hint})", file=sys.stderr)
     if not shown:
         raise RequestError(_nothing(provider, search), hint="`dragoman models` lists them all")
@@ -80,4 +80,4 @@ def list_all(settings: Settings, provider: str | None, search: str | None) -> No
 
 def _nothing(provider: str | None, search: str | None) -> str:
     who = f"`{provider}` has no model" if provider else "there is no model"
-    return f"{who} whose name holds `{search}`" if search else f"{who} in a protocol that is spoken"
+    return f"{who} whose name holds `{search}`" if search else f"{who} whose protocol is spoken"

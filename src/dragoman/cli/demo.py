@@ -139,7 +139,7 @@ async def _with_openai(url: str) -> Conversation:
     thought = ""
     deltas = 0
     async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0) as client:
-        turns = []
+        turns: list[Any] = []
         for _ in range(2):
             stream_of_turn = client.chat.completions.stream(
                 model="messages/assistant", tools=tools, messages=conversation

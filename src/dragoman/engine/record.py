@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -57,8 +56,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str | None = None
 
 
-@dataclass(slots=True)
-class Record:
+class Record(msgspec.Struct):
     """One exchange, filled in while it runs. Times are seconds on the monotonic clock."""
 
     request_id: str
@@ -77,9 +75,9 @@ class Record:
     status: int = 0
     retries: int = 0
     first_byte: float | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     losses_are_silent: bool = False
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
     failure: Failure | None = None
     left: bool = False
     ended: float = 0.0

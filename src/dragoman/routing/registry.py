@@ -187,7 +187,7 @@ def key_state(registry: Registry, spec: ProviderSpec) -> str:
     """Return with which key a provider is called, in words."""
     if spec.api_key is not None:
         return "configured"
-    if spec.name == demo.PROVIDER and all(model.protocol == SCRIPTED for model in spec.models.values()):
+    if any(model.protocol == SCRIPTED for model in spec.models.values()):
         return "needs no key"
     return "no key configured" if registry.settings.server.keys else "the client's own"
 

@@ -197,8 +197,9 @@ class App:
                     f"`{path}` is of the protocol {title}, which this version does not speak yet",
                     hint=f"it speaks {spoken}",
                 )
-        served = sorted({*self._gateway.router.paths, *self.pages})
-        hint = did_you_mean(bare, served)
+        prefix = path.removesuffix(bare)
+        served = sorted(f"{prefix}{place}" for place in {*self._gateway.router.paths, *self.pages})
+        hint = did_you_mean(path, served)
         return Failure(FailureKind.NOT_FOUND, f"there is nothing at `{path}`", hint=hint)
 
     def _dialect(self, path: str, headers: Mapping[str, str]) -> Codec:

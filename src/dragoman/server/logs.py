@@ -5,7 +5,6 @@ import atexit
 import logging
 import sys
 import time
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TextIO
 
@@ -36,7 +35,6 @@ class EarlyLine(Line, frozen=True, omit_defaults=True):
     path: str = ""
 
 
-@dataclass(slots=True)
 class Early(Record):
     """A request that was refused before it was an exchange."""
 
@@ -51,7 +49,7 @@ def reason_of(failure: Failure) -> str | None:
     """Return why a request was refused before anybody was asked, in words; None where they may quote its body."""
     if failure.kind in _OURS:
         return failure.message[:_REASON_LENGTH]
-    return f"`{failure.param[:_REASON_LENGTH]}` cannot be as it is" if failure.param else None
+    return f"refused because of `{failure.param[:_REASON_LENGTH]}`" if failure.param else None
 
 
 class JsonFormatter(logging.Formatter):
@@ -115,7 +113,7 @@ class LineWriter:
 
 def _line(record: Record) -> Line:
     line = record.line()
-    if record.failure is None or record.lane or record.retries:
+    if record.failure is None or record.lane:
         return line
     return msgspec.structs.replace(line, message=reason_of(record.failure) or line.message)
 

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
@@ -150,11 +151,12 @@ def _refuse_unknown(variable: str, value: str) -> None:
     """Raise SettingsError for a variable that looks like ours and sets nothing."""
     if _SERVICE_LINK.fullmatch(variable) or _SERVICE_LINK.fullmatch(f"{variable}={value}"):
         return
-    names = [CONFIG_VARIABLE, *(row.variable for row in rows() if row.variable)]
-    in_server = variable.replace("DRAGOMAN_", "DRAGOMAN_SERVER_", 1)
-    hint = did_you_mean(in_server if in_server in names else variable, names)
-    if not hint or not hint.startswith("did"):
-        hint = "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...` and `DRAGOMAN_ROUTES_...`"
+    names = [name.removeprefix("DRAGOMAN_") for name in (CONFIG_VARIABLE, *(row.variable for row in rows()))]
+    given = variable.removeprefix("DRAGOMAN_")
+    near = [f"SERVER_{given}"] if f"SERVER_{given}" in names else get_close_matches(given, names, n=1)
+    hint = "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...` and `DRAGOMAN_ROUTES_...`"
+    if near:
+        hint = f"did you mean `DRAGOMAN_{near[0]}`?"
     raise SettingsError("there is no setting for this variable", where=variable, hint=hint)
 
 

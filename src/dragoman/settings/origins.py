@@ -12,10 +12,10 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 def without_user(url: str) -> str:
     """Return what somebody wrote as a URL, fit to be shown: without what may be a user, a password or a key."""
-    plain = re.split(r"[?#]", url, maxsplit=1)[0]
-    scheme, slashes, rest = plain.rpartition("//")
-    _, at, host = rest.rpartition("@")
-    return f"{scheme}{slashes}...@{host}" if at and "@" not in scheme else f"...@{host}" if "@" in plain else plain
+    _, at, rest = url.rpartition("@")
+    plain = re.split(r"[?#]", rest, maxsplit=1)[0]
+    scheme = re.match(r"[a-z]+://", url) if at else None
+    return f"{scheme[0] if scheme else ''}...@{plain}" if at else plain
 
 
 def origin_of(url: str) -> str | None:
