@@ -172,3 +172,21 @@ def test_go_has_a_model_that_sees_for_those_that_do_not(
         count = {"model": model, "messages": shown(MESSAGES, "image")["messages"]}
         counted = httpx2.post(f"{gateway.url}/v1/messages/count_tokens", json=count, headers={"x-api-key": KEY})
         assert counted.status_code == 200
+
+
+def test_the_route_to_another_provider_does_not_take_the_clients_key_along(
+    scripted_chat: RunningUpstream, scripted_messages: RunningUpstream
+) -> None:
+    """The client sent its key to the provider that it asked, and to nobody else."""
+    keyless = {
+        "chat": provider("openai-chat", scripted_chat.base_url, None, models=[{"id": "mole", "vision": False}]),
+        "messages": provider("anthropic-messages", scripted_messages.base_url, None),
+    }
+    with (
+        RunningGateway(keyless, routes=Routes(vision=Route(to="messages/eagle"))) as gateway,
+        httpx2.Client(base_url=gateway.url, timeout=20) as client,
+    ):
+        body = {"model": "chat/mole", **shown(CHAT, "image")}
+        assert client.post(CHAT, json=body, headers={"authorization": f"Bearer {KEY}"}).status_code == 200
+    (seen,) = scripted_messages.seen
+    assert KEY not in str(seen.headers)

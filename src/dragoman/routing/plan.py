@@ -29,7 +29,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
     `raw` tells whether the client speaks its protocol too. `forward_headers` are the beginnings of names of client
     headers that it gets on a translated way, too. `needs_key` tells whether a call without any key makes no sense,
-    `keeps_client_keys` that clients' keys are the gateway's own and never passed on.
+    `keeps_client_keys` that clients' keys are the gateway's own and never passed on, `takes_client_key` whether a
+    client's key is meant for this provider.
     """
 
     provider: str
@@ -44,6 +45,7 @@ class Attempt(msgspec.Struct, frozen=True):
     api_key: Secret | None = None
     needs_key: bool = False
     keeps_client_keys: bool = False
+    takes_client_key: bool = True
     secret_headers: tuple[tuple[str, Secret], ...] = ()
     session_header: str | None = None
     forward_headers: tuple[str, ...] = ()
@@ -66,6 +68,8 @@ class Attempt(msgspec.Struct, frozen=True):
         """
         if self.api_key is not None:
             return self.api_key.reveal()
+        if not self.takes_client_key:
+            client_key = None
         if not self.needs_key or client_key == _ANONYMOUS:
             return client_key
         if self.keeps_client_keys:
@@ -100,7 +104,11 @@ def plan(registry: Registry, resolved: Resolved, client_protocol: str, spoken: C
         attempt = _attempt(registry, resolved, client_protocol, spoken)
         other = vision_target(registry, resolved) if attempt.may_be_blind else None
         sees = other is not None and _is_spoken(other.card.protocol, spoken)
-        found = Plan((attempt,), _attempt(registry, other, client_protocol, spoken) if other and sees else None)
+        vision = _attempt(registry, other, client_protocol, spoken) if other and sees else None
+        if vision is not None and vision.provider != attempt.provider:
+            # The client sent its key to the provider that it asked, and to nobody else.
+            vision = msgspec.structs.replace(vision, takes_client_key=False)
+        found = Plan((attempt,), vision)
         registry.remembered[key] = found
     return found
 
