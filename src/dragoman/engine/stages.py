@@ -7,7 +7,7 @@ from dragoman.codec import Codec
 from dragoman.ir.events import Event, ReplyEnd, ReplyFailed, ReplyStart
 from dragoman.ir.failures import Failure, FailureKind
 from dragoman.ir.reply import Usage
-from dragoman.pipe import Transducer
+from dragoman.pipe import Pipe, Transducer
 from dragoman.receiver import EventReceiver
 from dragoman.wire.sse import EventCutter, is_whole_event
 
@@ -67,7 +67,7 @@ class RawStage:
 class TranslatedStage:
     """Another protocol on each side: bytes to events, through the transforms, to bytes."""
 
-    __slots__ = ("_encoder", "_receiver", "_transforms", "_usage", "failure")
+    __slots__ = ("_pipe", "_receiver", "_usage", "failure")
 
     def __init__(
         self,
@@ -76,8 +76,7 @@ class TranslatedStage:
         encoder: Transducer[Sequence[Event], bytes],
     ) -> None:
         self._receiver = receiver
-        self._transforms = transforms
-        self._encoder = encoder
+        self._pipe = Pipe(*transforms, encoder)
         self._usage = Usage()
         self.failure: Failure | None = None
 
@@ -107,9 +106,8 @@ class TranslatedStage:
         if not events:
             return b""
         self._note(events)
-        for transform in self._transforms:
-            events = transform.feed(events)
-        return self._encoder.feed(events)
+        out: bytes = self._pipe.feed(events)
+        return out
 
     def _note(self, events: Sequence[Event]) -> None:
         first, last = events[0], events[-1]
