@@ -6,7 +6,7 @@ they stream in fragments of which only the whole is valid.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -303,6 +303,10 @@ class OutputFormat(msgspec.Struct, frozen=True):
     name: str | None = None
     description: str | None = None
     strict: bool | None = None
+
+
+ATTRIBUTION: Final = "x-anthropic-billing-header:"
+"""How Claude Code's first system block begins. It changes from request to request and says nothing to a model."""
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from dragoman.ir.request import ATTRIBUTION
+
 _SESSION_HEADERS: Final = ("session-id", "thread-id")
 _LATE_SESSION_HEADERS: Final = ("x-opencode-session", "x-session-id", "x-session-affinity")
 _TELLING: Final = frozenset(
@@ -50,7 +52,6 @@ _ANYWHERE: Final = ("cursor", "aider")
 _OLD_SESSION: Final = "_session_"
 _LONGEST: Final = 128
 _READ: Final = 8192
-_ATTRIBUTION: Final = "x-anthropic-billing-header:"
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):
@@ -108,7 +109,7 @@ def fallback_session(system_text: str, first_user_text: str) -> str:
 
     It is `h-` and 32 hex digits. Claude Code's attribution line, which changes from request to request, does not count.
     """
-    if system_text.startswith(_ATTRIBUTION):
+    if system_text.startswith(ATTRIBUTION):
         system_text = system_text.partition("\n")[2]
     digest = blake2b(digest_size=16)
     for text in (system_text, first_user_text):

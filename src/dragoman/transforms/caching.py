@@ -11,6 +11,7 @@ import msgspec
 
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import (
+    ATTRIBUTION,
     Block,
     CacheBreakpoint,
     Document,
@@ -23,9 +24,6 @@ from dragoman.ir.request import (
     Text,
     ToolResult,
 )
-
-ATTRIBUTION: Final = "x-anthropic-billing-header:"
-"""How Claude Code's first system block begins. It changes from request to request and says nothing to a model."""
 
 MAX_BREAKPOINTS: Final = 4
 """More are a 400. https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""

@@ -14,6 +14,7 @@ from typing import Any, Final, assert_never
 from dragoman.codec import Target
 from dragoman.ir.failures import RequestError, UnsupportedError
 from dragoman.ir.request import (
+    ATTRIBUTION,
     Audio,
     Base64Data,
     Block,
@@ -41,7 +42,6 @@ from dragoman.protocols.openai_chat.reasoning import DETAILS, EXTRA_CONTENT, Det
 from dragoman.protocols.openai_chat.wire import ORIGIN
 from dragoman.wire.arguments import as_object
 
-ATTRIBUTION: Final = "x-anthropic-billing-header:"
 """How Claude Code's first system block begins.
 
 https://code.claude.com/docs/en/llm-gateway-protocol

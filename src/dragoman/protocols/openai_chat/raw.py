@@ -35,14 +35,6 @@ class _Peek(msgspec.Struct):
     prompt_cache_key: Any = None
 
 
-class _Message(msgspec.Struct):
-    """The fields of an assistant message that may hold our seals."""
-
-    role: Any = None
-    reasoning_details: Raw = Raw()
-    tool_calls: Raw = Raw()
-
-
 _PEEK: Final = msgspec.json.Decoder(_Peek)
 _fields_of: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _items_of: Final = msgspec.json.Decoder(list[Raw]).decode
