@@ -68,6 +68,10 @@ class Audience(msgspec.Struct, frozen=True):
     wants_usage: bool = True
     input_tokens: int = 0
     """An estimate of the request's size, for protocols that must name it before the upstream does."""
+    request: Request | None = None
+    """What the client asked, for protocols whose replies repeat some of it; None where nobody asked (`translate`)."""
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
+    """Where encoders of replies record what they could not carry."""
 
 
 class ModelCard(msgspec.Struct, frozen=True):

@@ -182,6 +182,8 @@ class TranslatedLane:
             input_tokens=estimate_tokens(self._request)
             if self._request.stream and errand.client.names_input_early
             else 0,
+            request=self._request,
+            ledger=errand.ledger,
         )
 
     @property
