@@ -168,6 +168,10 @@ def main() -> int:
     cores = Cores.of_this_machine()
     shared = " (the same: this machine has only one, so expect noise)" if cores.instruments == cores.measured else ""
     print(f"# upstream and load on core {cores.instruments}, the server under test on core {cores.measured}{shared}")
+    if "PEERS_SLEEP" in os.environ:
+        print(
+            "# PEERS_SLEEP: the upstream and the load sleep when there is nothing to do; to wake them is charged to the server"
+        )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave no server behind
     os.sched_setaffinity(0, {cores.instruments})  # nor may this process disturb what is measured
     try:

@@ -6,6 +6,8 @@
 // every 20 ms (d0: all at once); `fake-s400` answers with 400 bytes of text. Each streamed piece carries the time at which
 // it was made, `@<15 digits: CLOCK_MONOTONIC in microseconds>@`, from which load.c sees how long it was under way.
 //
+// It never sleeps unless PEERS_SLEEP is set: see load.c.
+//
 // POST .../chat/completions and .../messages; GET /stats, GET /last (the last POST's body); other GETs answer 200.
 
 #define _GNU_SOURCE
@@ -13,6 +15,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -385,8 +388,11 @@ int main(int argc, char **argv)
     epoll = epoll_create1(0);
     struct epoll_event ready[256], e = {EPOLLIN, {.ptr = NULL}};
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &e);
+    bool sleeps = getenv("PEERS_SLEEP");
     for (;;) {
-        int count = epoll_wait(epoll, ready, 256, milliseconds_to_next());
+        int count = epoll_wait(epoll, ready, 256, sleeps ? milliseconds_to_next() : 0);
+        if (!count)
+            sched_yield(); // the load shares this core
         for (int i = 0; i < count; i++) {
             Connection *c = ready[i].data.ptr;
             if (!c)
