@@ -68,10 +68,12 @@ class HttpConnection(asyncio.Protocol):
         "_now",
         "_parser",
         "_patience",
+        "_pieces",
         "_reply",
         "_transport",
         "_unsent",
         "deadline",
+        "on_body",
         "origin",
     )
 
@@ -82,6 +84,9 @@ class HttpConnection(asyncio.Protocol):
         self._loop = loop
         self._now = loop.time
         self._transport: asyncio.Transport | None = None
+        # A packet may hold dozens of chunks: the parser hands each to the list itself.
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append
         self._parser = HttpResponseParser(self)
         self._reply: HttpReply | None = None
         self._headers: dict[str, str] = {}
@@ -218,17 +223,18 @@ class HttpConnection(asyncio.Protocol):
             self.data_received(data[room:])
             return
         self._is_heard = True
-        held = reply.held
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
+            self._take_body(reply)
             self._stop(reply, data, error)
             return
+        has_body = self._take_body(reply)
         if self._is_complete:
             self._finish(reply, may_reuse=self._keeps_alive)
             return
         self.wait_for(self._idle_seconds)
-        if reply.held != held:
+        if has_body:
             self._barren = 0
         else:
             self._barren += len(data)
@@ -240,6 +246,15 @@ class HttpConnection(asyncio.Protocol):
         if reply.held > HIGH_WATER and not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
+
+    def _take_body(self, reply: HttpReply) -> bool:
+        """Hand over the pieces of the body that a packet brought, as one; return whether there were any."""
+        pieces = self._pieces
+        if not pieces:
+            return False
+        reply.add(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        pieces.clear()
+        return True
 
     def eof_received(self) -> bool:
         """Take the upstream's closing of its side as the end of the connection."""
@@ -324,11 +339,6 @@ class HttpConnection(asyncio.Protocol):
             # The parser cannot be told that no body follows, so it is of no more use.
             self._is_complete = True
             raise _NoFurtherError
-
-    def on_body(self, body: bytes) -> None:
-        """Hand over a piece of the body."""
-        if self._reply is not None:
-            self._reply.add(body)
 
     def on_message_complete(self) -> None:
         """Note the end of the reply."""

@@ -48,6 +48,11 @@ class HttpReply:
             raise self._error
         return self
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the whole body has come and been read."""
+        return self._is_whole and not self._pieces
+
     async def read(self) -> bytes | None:
         """Return the body bytes that have arrived; see `UpstreamReply.read`."""
         while not self._pieces and not self._is_whole and self._error is None:
