@@ -27,7 +27,11 @@ class PaperReply:
         self.items: asyncio.Queue[Read] = asyncio.Queue()
         for item in items:
             self.items.put_nowait(item)
-        self.is_closed = False
+        self.is_closed = self.has_all = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.has_all and self.items.empty()
 
     async def read(self) -> bytes | None:
         item = await self.items.get()
@@ -105,6 +109,18 @@ async def carried(client: PaperClient, *items: Read, seconds: float = 10.0) -> P
     finally:
         heartbeat.stop()
     return client
+
+
+def test_the_end_leaves_in_one_write_with_what_came_last() -> None:
+    async def written() -> list[bytes]:
+        client, reply = PaperClient(), PaperReply(b"first", b"last")
+        reply.has_all = True
+        heartbeat = Heartbeat(reply, 10.0)
+        await relay(reply, PaperStage(), client, heartbeat, BEAT)
+        heartbeat.stop()
+        return client.written
+
+    assert asyncio.run(written()) == [b"first", b"last<end>"]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,11 @@ class InflatedReply:
         self.nudge = reply.nudge
         self.close = reply.close
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the packed bytes end where they should is found out by reading."""
+        return False
+
     async def read(self) -> bytes | None:
         """Return the next unpacked bytes, as UpstreamReply does."""
         while True:

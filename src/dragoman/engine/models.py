@@ -32,6 +32,11 @@ class ModelReply:
         step, self._step = self._step, None
         return step.result()
 
+    @property
+    def is_over(self) -> bool:
+        """Only the generator knows, when it is asked."""
+        return False
+
     def nudge(self) -> None:
         """Make a pending read return."""
         self._wake(None)

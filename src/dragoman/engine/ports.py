@@ -44,6 +44,13 @@ class Incoming(Protocol[Batch]):
         wrong before the end, and `UpstreamTimeoutError` when nothing came for `Timeouts.idle` seconds.
         """
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known already that the next `read` returns None.
+
+        False: it may all the same.
+        """
+
     def nudge(self) -> None:
         """Make a pending `read` return an empty batch, so that the reader can look at the time. No effect when none is pending."""
 

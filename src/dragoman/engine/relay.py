@@ -127,29 +127,28 @@ async def relay(
 
     Ends the client's reply in every case. A failure on the way becomes the stage's error event.
     """
-    last = b""
+    out = first
     try:
-        if first:
-            await client.write(first)
-            heartbeat.beat()
-        is_done = stage.is_done
-        while not is_done:
-            chunk = await reply.read()
-            if chunk is None:
-                last, is_done = stage.flush(), True
-                continue
-            if chunk:
-                out, is_done = stage.feed(chunk), stage.is_done
-            else:
-                out = beat if heartbeat.is_due else b""
-            if is_done:
-                last = out
-            elif out:
+        while not stage.is_done:
+            if reply.is_over:
+                # What came last and the end leave in one write.
+                out += stage.flush()
+                break
+            if out:
                 await client.write(out)
                 heartbeat.beat()
+                out = b""
+            chunk = await reply.read()
+            if chunk is None:
+                out = stage.flush()
+                break
+            if chunk:
+                out = stage.feed(chunk)
+            elif heartbeat.is_due:
+                out = beat
     except DragomanError as error:
-        last = stage.fail(error.failure)
-    await client.finish(last)
+        out += stage.fail(error.failure)
+    await client.finish(out)
 
 
 async def drain(reply: Incoming[Any]) -> None:
@@ -174,7 +173,7 @@ async def read_whole(reply: UpstreamReply, limit: int) -> bytes:
     """Return the whole body. Raises DragomanError when it is cut or larger than `limit` bytes."""
     chunks: list[bytes] = []
     size = 0
-    while (chunk := await reply.read()) is not None:
+    while not reply.is_over and (chunk := await reply.read()) is not None:
         chunks.append(chunk)
         size += len(chunk)
         if size > limit:

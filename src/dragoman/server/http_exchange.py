@@ -192,11 +192,11 @@ class HttpExchange:
         if self.is_complete:
             raise RuntimeError("the reply is complete: nothing can follow")
         is_last = not message.get("more_body", False)
+        body = message.get("body", b"")
         if self.is_begun:
-            data = self._frame(message.get("body", b""), is_last)
+            data = self._frame(b"", body, is_last)
         else:
-            head = self._encode_head(start["status"], start.get("headers", ()))
-            data = head + self._frame(message.get("body", b""), is_last)
+            data = self._frame(self._encode_head(start["status"], start.get("headers", ())), body, is_last)
             self.is_begun = True
         if data:
             connection.transport.write(data)
@@ -250,19 +250,20 @@ class HttpExchange:
             raise RuntimeError("a header's value has control characters")
         return head
 
-    def _frame(self, body: bytes, is_last: bool) -> bytes:  # noqa: FBT001 - on the path of every piece
+    def _frame(self, head: bytes, body: bytes, is_last: bool) -> bytes:  # noqa: FBT001 - on the path of every piece
+        """Return what goes on the wire for a piece of the body, behind `head` when it is the first."""
         if self._is_chunked:
             if not body:
-                return _LAST_CHUNK if is_last else b""
-            return b"%x\r\n%b%b" % (len(body), body, _LAST_TAIL if is_last else b"\r\n")
+                return head + _LAST_CHUNK if is_last else head
+            return b"".join((head, b"%x\r\n" % len(body), body, _LAST_TAIL if is_last else b"\r\n"))
         if self._method == "HEAD":
-            return b""
+            return head
         self._remaining = remaining = self._remaining - len(body)
         if remaining < 0:
             raise RuntimeError("the body is longer than its content-length")
         if is_last and remaining and remaining != NEVER:
             raise RuntimeError("the body is shorter than its content-length")
-        return body
+        return head + body if head else body
 
     def _complete(self) -> None:
         self.is_complete = True
