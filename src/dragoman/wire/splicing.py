@@ -12,7 +12,7 @@ class _Model(msgspec.Struct):
 
 _model_of: Final = msgspec.json.Decoder(_Model).decode
 _fields_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_MODEL_FIELD: Final = re.compile(rb'("model"\s*:\s*)"((?:[^"\\]|\\.)*)"')
+_MODEL_FIELD: Final = re.compile(rb'("model"\s*:\s*)"([^"\\]*(?:\\.[^"\\]*)*)"')
 
 
 def splice_model(body: bytes, model: str) -> bytes:

@@ -44,7 +44,7 @@ _usage_of: Final = msgspec.json.Decoder(WireUsage).decode
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details")
 
 # Inside JSON strings quotes are escaped, so that no text can look like these fields.
-_USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{(?:[^{}]|\{[^{}]*\})*\})')
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
 _FINISH: Final = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
 _DONE: Final = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
 _ERROR: Final = re.compile(rb'^data: ?\{[^{}]*"error"\s*:\s*[{"]', re.MULTILINE)
