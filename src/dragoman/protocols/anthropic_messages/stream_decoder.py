@@ -29,6 +29,7 @@ from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.reply import FINISH, SAID_TYPES, extras_of, to_usage
 from dragoman.protocols.anthropic_messages.request_blocks import to_citation
 from dragoman.wire.arguments import is_object
+from dragoman.wire.likeness import Likeness
 from dragoman.wire.sse import Frame
 
 _event: Final = msgspec.json.Decoder(wire.StreamEvent).decode
@@ -94,7 +95,7 @@ class _Held:
 class MessageDecoder:
     """Reads the events of one message; what is open is known by the wire's index, and numbered anew for the IR."""
 
-    __slots__ = ("_ending", "_extras", "_id", "_is_done", "_next", "_open", "_source", "_usage")
+    __slots__ = ("_ending", "_extras", "_id", "_is_done", "_likeness", "_next", "_open", "_said", "_source", "_usage")
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -105,11 +106,17 @@ class MessageDecoder:
         self._extras: dict[str, Extra] = {}
         self._ending: wire.EndingDelta | None = None
         self._is_done = False
+        self._said: TextDelta | ReasoningDelta | None = None
+        """The last words of the open block, if it goes on as it has: `_likeness` reads the next ones."""
+        self._likeness = Likeness(_words_alone)
 
     def feed(self, frame: Frame) -> Sequence[Event]:
         """Return the events that `frame` brings. What comes behind the end is not looked at: some servers add a price."""
         if self._is_done:
             return ()
+        said = self._said
+        if said is not None and (text := self._likeness.read(frame.data)):
+            return (type(said)(said.index, text),)
         try:
             event = _event(frame.data)
         except msgspec.ValidationError as error:
@@ -120,7 +127,10 @@ class MessageDecoder:
             raise
         match event:
             case wire.ContentBlockDelta(index, delta):
-                return self._continue(index, delta)
+                events = self._continue(index, delta)
+                if events:
+                    self._learn(frame.data, events[0])
+                return events
             case wire.ContentBlockStart(index, block):
                 return self._begin(index, block)
             case wire.ContentBlockStop(index):
@@ -138,6 +148,13 @@ class MessageDecoder:
                 return (ReplyFailed(failure_of(msgspec.json.decode(frame.data))),)
             case _:
                 assert_never(event)
+
+    def _learn(self, data: bytes, event: Event) -> None:
+        if isinstance(event, TextDelta | ReasoningDelta):
+            if type(event) is not type(self._said) or event.index != self._said.index:
+                self._likeness = Likeness(_words_alone)
+            self._said = event
+            self._likeness.learn(data, event.text)
 
     def flush(self) -> Sequence[Event]:
         """Return the end of a message whose reason to stop was told, although `message_stop` is missing."""
@@ -221,6 +238,7 @@ class MessageDecoder:
                 assert_never(delta)
 
     def _close(self, block: int | _Call | _Held) -> list[Event]:
+        self._said = None
         if isinstance(block, int):
             return [BlockEnd(block)]
         if isinstance(block, _Call):
@@ -269,6 +287,15 @@ class MessageDecoder:
 
     def _keep(self, extras: tuple[Extra, ...]) -> None:
         self._extras.update((extra.name, extra) for extra in extras)
+
+
+def _words_alone(data: bytes) -> str | None:
+    """Return the words of an event that is nothing but more of a text or a thought."""
+    match _event(data):
+        case wire.ContentBlockDelta(delta=wire.TextDelta(text) | wire.ThinkingDelta(text)):
+            return text
+        case _:
+            return None
 
 
 def _unknown(data: bytes, error: msgspec.ValidationError) -> Sequence[Event]:

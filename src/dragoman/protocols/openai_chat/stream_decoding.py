@@ -49,6 +49,7 @@ from dragoman.protocols.openai_chat.reply import (
 from dragoman.protocols.openai_chat.wire import is_given
 from dragoman.protocols.openai_chat.wire_replies import Answer, Chunk, ChunkChoice, FunctionPiece, ToolCallPiece
 from dragoman.wire.arguments import is_object
+from dragoman.wire.likeness import Likeness
 from dragoman.wire.sse import Frame
 
 _chunk_of: Final = msgspec.json.Decoder(Chunk).decode
@@ -90,6 +91,8 @@ class ChatStreamDecoder:
         "_saw_refusal",
         "_source",
         "_text",
+        "_texts",
+        "_thoughts",
         "_usage",
     )
 
@@ -100,6 +103,8 @@ class ChatStreamDecoder:
         self._reply_id = ""
         self._next_block = 0
         self._text: int | None = None
+        self._texts = Likeness(_text_alone)
+        self._thoughts = Likeness(_thought_alone)
         self._refusal: int | None = None
         self._reasoning: int | None = None
         self._details: list[Detail] = []
@@ -115,6 +120,12 @@ class ChatStreamDecoder:
         if self._is_over:
             return _NOTHING
         data = frame.data
+        # Most deltas are more words of what is open.
+        if self._text is not None:
+            if text := self._texts.read(data):
+                return (TextDelta(self._text, text),)
+        elif self._reasoning is not None and (text := self._thoughts.read(data)):
+            return (ReasoningDelta(self._reasoning, text),)
         if data.startswith(_DONE):
             return self._end()
         chunk = _chunk_of(data)
@@ -134,7 +145,18 @@ class ChatStreamDecoder:
         for choice in chunk.choices:
             if not choice.index:
                 self._take(choice, events)
+        if len(events) == 1:
+            self._learn(data, events[0])
         return events
+
+    def _learn(self, data: bytes, event: Event) -> None:
+        match event:
+            case TextDelta(text=text):
+                self._texts.learn(data, text)
+            case ReasoningDelta(text=text):
+                self._thoughts.learn(data, text)
+            case _:
+                pass
 
     def flush(self) -> Sequence[Event]:
         """Return the reply's end when the model has said that it finished; nothing otherwise."""
@@ -150,11 +172,7 @@ class ChatStreamDecoder:
     def _take(self, choice: ChunkChoice, events: list[Event]) -> None:
         delta = choice.delta
         if delta is not None:
-            content = delta.content
-            # Most deltas are more words of the open text.
-            if content.__class__ is str and content and self._text is not None and _is_only_text(delta):
-                events.append(TextDelta(self._text, content))
-            elif delta.tool_calls and not content and _is_only_calls(delta):
+            if delta.tool_calls and not delta.content and _is_only_calls(delta):
                 for piece in delta.tool_calls:
                     self._take_call(piece, events)
             else:
@@ -348,8 +366,34 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _is_only_text(delta: Answer) -> bool:
-    return delta.tool_calls is None and _is_only_calls(delta)
+def _delta_alone(data: bytes) -> Answer | None:
+    """Return the delta of a chunk that says nothing beside it."""
+    chunk = _chunk_of(data)
+    if chunk.usage is not None or chunk.error or chunk.choices is None or len(chunk.choices) != 1:
+        return None
+    choice = chunk.choices[0]
+    if choice.index or choice.finish_reason or choice.usage is not None or choice.error:
+        return None
+    return choice.delta
+
+
+def _text_alone(data: bytes) -> str | None:
+    """Return the words of a chunk that has nothing else in it."""
+    delta = _delta_alone(data)
+    return delta.content if delta and delta == Answer(delta.content) and isinstance(delta.content, str) else None
+
+
+def _thought_alone(data: bytes) -> str | None:
+    """Return the reasoning of a chunk that has nothing else in it."""
+    delta = _delta_alone(data)
+    if delta is None or delta.content:
+        return None
+    if delta in (
+        Answer(delta.content, reasoning_content=delta.reasoning_content),
+        Answer(delta.content, reasoning=delta.reasoning),
+    ):
+        return delta.reasoning_content or delta.reasoning
+    return None
 
 
 def _is_only_calls(delta: Answer) -> bool:

@@ -1,0 +1,58 @@
+"""Reads the text of an event that is like an earlier one in all but its text, without parsing the rest of it.
+
+The events of a streamed answer repeat ids, names and a model around a few letters each; most of the cost of reading them was that.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+_PATIENCE: Final = 4
+"""How many events may be unlike the one before until nobody looks any more: some servers put a random field into each."""
+_PROBED: Final = "\x00 a text that nobody sends"
+_PROBE: Final = msgspec.json.encode(_PROBED)
+_string_of: Final = msgspec.json.Decoder(str).decode
+
+
+class Likeness:
+    """What stands before and behind the text of an event.
+
+    `text_of` parses an event and returns its text, None for an event that says anything else. What stands around a text is
+    learned only when another text in its place is read as just that: one JSON string in the place of another changes
+    nothing else. It may raise msgspec.DecodeError.
+    """
+
+    __slots__ = ("_after", "_before", "_is_known", "_patience", "_text_of")
+
+    def __init__(self, text_of: Callable[[bytes], str | None]) -> None:
+        self._text_of = text_of
+        self._before = self._after = b""
+        self._is_known = False
+        self._patience = _PATIENCE
+
+    def read(self, data: bytes) -> str | None:
+        """Return the text of an event like the one that was learned; None for any other."""
+        if not self._is_known or not data.startswith(self._before) or not data.endswith(self._after):
+            return None
+        try:
+            return _string_of(data[len(self._before) : len(data) - len(self._after)])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+    def learn(self, data: bytes, text: str) -> None:
+        """Take note of an event that had to be parsed, and turned out to hold nothing but `text`."""
+        if not self._patience:
+            return
+        self._patience -= 1
+        written = msgspec.json.encode(text)
+        before, found, after = data.partition(written)
+        self._before, self._after = before, after
+        self._is_known = bool(found) and self._is_place_of_text()
+
+    def _is_place_of_text(self) -> bool:
+        try:
+            return self._text_of(self._before + _PROBE + self._after) == _PROBED
+        except msgspec.DecodeError:
+            # What looked like the text began at one string's end and ended at another one's beginning.
+            return False

@@ -1,0 +1,90 @@
+"""An event read by its likeness to another says what parsing it would say."""
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dragoman.wire.likeness import Likeness
+
+
+class Event(msgspec.Struct):
+    id: str
+    text: str | None = None
+    note: str | None = None
+
+
+def text_alone(data: bytes) -> str | None:
+    event = msgspec.json.decode(data, type=Event)
+    return event.text if event.note is None else None
+
+
+def event(text: str, *, id: str = "e") -> bytes:
+    return msgspec.json.encode({"id": id, "text": text, "n": 0})
+
+
+def learned(text: str) -> Likeness:
+    likeness = Likeness(text_alone)
+    likeness.learn(event(text), text)
+    return likeness
+
+
+@given(st.text(), st.text())
+@example("a", '","text":"')
+@example('","', "after a text that looks like what stands between two strings")
+@example("e", "after a text that stands in another field, too")
+@example("text", "after a text that is a key, too")
+def test_what_is_read_is_what_parsing_says(first: str, second: str) -> None:
+    assert learned(first).read(event(second)) in (None, second)
+
+
+@given(st.text(min_size=5), st.text())
+def test_a_text_that_stands_once_is_enough(first: str, second: str) -> None:
+    assert learned(f"once {first}").read(event(second)) == second
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event("x", id="another"),
+        event("x")[:-1],
+        event("x")[1:],
+        b'{"id":"e","text":"x","n":0,"text":"y","n":0}',
+        b'{"id":"e","text":"x","note":"y","n":0}',
+        b'{"id":"e","text":null,"n":0}',
+        b'{"id":"e","text":"\xff","n":0}',
+        b'{"id":"e","text":"\x01","n":0}',
+        b'{"id":"e","text":"\\ud800","n":0}',
+        b'{"id":"e","text":","n":0}',
+        b"",
+    ],
+)
+def test_whatever_is_unlike_is_left_to_the_parser(other: bytes) -> None:
+    assert learned("once").read(other) is None
+
+
+def test_an_event_that_says_more_is_not_learned() -> None:
+    likeness = Likeness(text_alone)
+    more = b'{"id":"e","text":"once","note":"more"}'
+    likeness.learn(more, "once")
+    assert likeness.read(more) is None
+
+
+def test_a_text_in_another_spelling_is_not_taken_for_another_field() -> None:
+    likeness = Likeness(text_alone)
+    slash = b'{"id":"/","text":"\\/"}'
+    likeness.learn(slash, "/")
+    assert likeness.read(slash) is None
+
+
+def test_nobody_goes_on_learning_where_every_event_is_unlike_the_last() -> None:
+    calls: list[bytes] = []
+
+    def noting(data: bytes) -> str | None:
+        calls.append(data)
+        return text_alone(data)
+
+    likeness = Likeness(noting)
+    for number in range(50):
+        likeness.learn(event("once", id=str(number)), "once")
+    assert 0 < len(calls) < 10
