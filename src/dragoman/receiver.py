@@ -43,7 +43,7 @@ class EventReceiver:
             self._take(batch, events)
         # The one place that takes any exception: a decoder may trip over what an upstream sends, and its client is told so.
         except Exception as error:  # noqa: BLE001
-            self._fail(_failure_of(error), events)
+            events += self.fail(_failure_of(error))
         return events
 
     def flush(self) -> list[Event]:
@@ -55,10 +55,9 @@ class EventReceiver:
             self._take_rest(events)
         except Exception as error:  # noqa: BLE001 - as in feed
             failure = _failure_of(error)
-            self._fail(_CUT if failure.kind is FailureKind.UPSTREAM_INVALID else failure, events)
-        if not self.is_done:
-            self._fail(_CUT, events)
-        return events
+            if failure.kind is not FailureKind.UPSTREAM_INVALID:
+                events += self.fail(failure)
+        return [*events, *self.fail(_CUT)]
 
     def fail(self, failure: Failure) -> list[Event]:
         """The transport has failed: return the event that says so, unless the reply is over."""
@@ -114,13 +113,14 @@ class Receiver(EventReceiver):
             self._admit(self._decoder.flush(), events)
 
     def _decode(self, frames: Iterable[Frame], events: list[Event]) -> None:
-        feed, guard = self._decoder.feed, self._guard
-        for frame in frames:
-            arrived = feed(frame)
-            if arrived:
-                self._admit(arrived, events)
-                if guard.state is State.DONE:
-                    return
+        """Read `frames`, and admit what they brought also when one of them cannot be read."""
+        feed = self._decoder.feed
+        arrived: list[Event] = []
+        try:
+            for frame in frames:
+                arrived += feed(frame)
+        finally:
+            self._admit(arrived, events)
 
 
 def is_empty(finish: Finish, blocks: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 from dragoman.engine.client import ClientConnection, Headers
 from dragoman.engine.errors import UpstreamCutError
 from dragoman.engine.ports import Incoming, UpstreamReply
-from dragoman.engine.timers import later
+from dragoman.engine.timers import later, running
 from dragoman.ir.failures import DragomanError, Failure
 from dragoman.ir.reply import Usage
 
@@ -48,11 +48,12 @@ class Heartbeat:
     __slots__ = ("_loop", "_reply", "_seconds", "_timer", "last_write")
 
     def __init__(self, reply: Incoming[Any], seconds: float) -> None:
-        self._loop = asyncio.get_running_loop()
+        timers = running()
+        self._loop = timers.loop
         self._reply = reply
         self._seconds = seconds
         self.last_write = self._loop.time()
-        self._timer = later(seconds, self._look)
+        self._timer = timers.later(seconds, self._look)
 
     @property
     def is_due(self) -> bool:

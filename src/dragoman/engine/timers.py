@@ -6,7 +6,6 @@ A timer of the event loop costs several microseconds; one of these costs a look-
 import asyncio
 from collections.abc import Callable
 from typing import Final
-from weakref import WeakKeyDictionary
 
 GRAIN: Final = 0.02
 
@@ -34,14 +33,14 @@ class Timers:
     """The coarse timers of one event loop, in buckets of `GRAIN` seconds."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._buckets: dict[int, set[Timer]] = {}
         self._handle: asyncio.TimerHandle | None = None
         self._next = 0
 
     def later(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Have `callback` called in `seconds`."""
-        place = int((self._loop.time() + seconds) / GRAIN) + 1
+        place = int((self.loop.time() + seconds) / GRAIN) + 1
         bucket = self._buckets.get(place)
         if bucket is None:
             bucket = self._buckets[place] = set()
@@ -56,11 +55,11 @@ class Timers:
         if self._handle is not None:
             self._handle.cancel()
         self._next = place
-        self._handle = self._loop.call_at(place * GRAIN, self._go_off)
+        self._handle = self.loop.call_at(place * GRAIN, self._go_off)
 
     def _go_off(self) -> None:
         self._handle = None
-        now = self._loop.time() / GRAIN
+        now = self.loop.time() / GRAIN
         due = [self._buckets.pop(place) for place in sorted(self._buckets) if place <= now + 0.05]  # 1 ms: loops round
         if self._buckets:
             self._wait_for(min(self._buckets))
@@ -69,7 +68,7 @@ class Timers:
                 bucket.pop().go_off()
 
 
-_TIMERS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Timers]] = WeakKeyDictionary()
+_last: Timers | None = None
 
 
 def later(seconds: float, callback: Callable[[], object]) -> Timer:
@@ -78,9 +77,9 @@ def later(seconds: float, callback: Callable[[], object]) -> Timer:
 
 
 def running() -> Timers:
-    """Return the timers of the running loop."""
-    loop = asyncio.get_running_loop()
-    timers = _TIMERS.get(loop)
-    if timers is None:
-        timers = _TIMERS[loop] = Timers(loop)
+    """Return the timers of the running loop. A process has one; two that take turns get new ones at each turn."""
+    global _last  # noqa: PLW0603 - a look-up by loop costs more than the timer
+    loop, timers = asyncio.get_running_loop(), _last
+    if timers is None or timers.loop is not loop:
+        timers = _last = Timers(loop)
     return timers

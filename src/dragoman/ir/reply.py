@@ -1,6 +1,7 @@
 """A whole reply: its blocks, why it ended, what it cost."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -36,7 +37,12 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
     def merged(self, later: "Usage") -> "Usage":
         """Return the figures of `later`, and of this one where `later` has none (reports are cumulative)."""
+        if self == _UNKNOWN:
+            return later
         return Usage(*(old if new is None else new for old, new in zip(_values(self), _values(later), strict=True)))
+
+
+_UNKNOWN: Final = Usage()
 
 
 def _values(usage: Usage) -> tuple[int | None, ...]:

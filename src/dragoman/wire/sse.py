@@ -41,6 +41,11 @@ class SseReader:
             chunk = self._normalised(chunk)
         frames: list[Frame] = []
         if not (self._partial or self._data or self._event):
+            if chunk.startswith(b"data: ") and chunk.endswith(b"\n\n"):
+                # Where every line break belongs to what stands between two events, each is one line of data.
+                events = chunk[6:-2].split(b"\n\ndata: ")
+                if chunk.count(b"\n") == 2 * len(events):
+                    return [Frame(event) for event in events if event]
             chunk = self._take_whole(chunk, frames)
         if chunk:
             self._take_lines(chunk, frames)
@@ -54,13 +59,13 @@ class SseReader:
         events = chunk.split(b"\n\n")
         rest = events.pop()
         for place, event in enumerate(events):
-            name, start = "", 6
-            if event.startswith(b"event: "):
-                start = event.find(b"\n") + 7
-                name = event[7 : start - 7].decode(errors="replace")
-            if event[start - 6 : start] != b"data: " or len(event) == start or event.find(b"\n", start) >= 0:
+            if event.startswith(b"data: ") and len(event) > len(b"data: ") and b"\n" not in event:
+                frames.append(Frame(event[6:]))
+                continue
+            head, _, data = event.partition(b"\ndata: ")
+            if not head.startswith(b"event: ") or not data or b"\n" in head or b"\n" in data:
                 return b"\n\n".join([*events[place:], rest])
-            frames.append(Frame(event[start:], name))
+            frames.append(Frame(data, head[7:].decode(errors="replace")))
         return rest
 
     def _take_lines(self, chunk: bytes, frames: list[Frame]) -> None:

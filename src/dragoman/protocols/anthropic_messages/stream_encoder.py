@@ -81,7 +81,12 @@ class MessageEncoder:
         """Return what the client gets for these events."""
         out: list[bytes] = []
         for event in batch:
-            self._take(event, out)
+            current = self._current
+            # Most events are more words of the block that is being written.
+            if type(event) is TextDelta and current is not None and event.index == current.index:
+                out.append(b"%b%b}}\n\n" % (current.head, _json(event.text)))
+            else:
+                self._take(event, out)
         return b"".join(out)
 
     def flush(self) -> bytes:
@@ -179,7 +184,7 @@ class MessageEncoder:
     ) -> None:
         match event:
             case TextDelta(text=text):
-                out.append(b"%b%b}}\n\n" % (current.head, _json(text)))
+                self._say(current, text, out)
             case ArgumentsDelta(text=text):
                 self._say(current, _inner(text) if current.is_custom else text, out)
             case ReasoningDelta(text=text, part=part):
