@@ -146,21 +146,24 @@ def to_usage(counts: wire.UsageCounts | None) -> Usage:
 def encode_reply(reply: Reply, audience: Audience) -> bytes:
     """Return the reply as the client gets it, with the model name that it asked for."""
     ids = ToolIds(audience.new_id)
-    content = [written for block in reply.blocks for written in encode_said(block, ids)]
-    has_calls = any(isinstance(block, ToolCall) for block in reply.blocks)
-    return msgspec.json.encode(
-        {
-            "id": message_id(reply.id, audience.new_id),
-            "type": "message",
-            "role": "assistant",
-            "model": audience.model,
-            "content": content,
-            "stop_reason": stop_reason(reply.finish, has_calls=has_calls),
-            "stop_sequence": reply.stop_sequence,
-            "usage": whole_usage(reply.usage, audience.input_tokens),
-            **{extra.name: extra.value for extra in own(reply.extras)},
-        }
-    )
+    content: list[dict[str, Any] | Raw] = []
+    has_calls = False
+    for block in reply.blocks:
+        has_calls = has_calls or type(block) is ToolCall
+        content += encode_said(block, ids)
+    message: dict[str, Any] = {
+        "id": message_id(reply.id, audience.new_id),
+        "type": "message",
+        "role": "assistant",
+        "model": audience.model,
+        "content": content,
+        "stop_reason": stop_reason(reply.finish, has_calls=has_calls),
+        "stop_sequence": reply.stop_sequence,
+        "usage": whole_usage(reply.usage, audience.input_tokens),
+    }
+    for extra in own(reply.extras):
+        message[extra.name] = extra.value
+    return msgspec.json.encode(message)
 
 
 def own(extras: Iterable[Extra]) -> list[Extra]:

@@ -147,6 +147,8 @@ class _Writer:
 
     def _write_assistants(self, assistants: Sequence[_Placed]) -> None:
         """Write a run of assistant messages, as one when there are calls in it: their results must follow it."""
+        if not assistants:
+            return
         has_calls = any(_is_call(block) for placed in assistants for block in placed.message.blocks)
         runs = [assistants] if has_calls else [(placed,) for placed in assistants]
         self._out += (self._assistant(run) for run in runs)
@@ -254,14 +256,16 @@ class _Writer:
     def _write_results(self, others: Sequence[_Placed]) -> None:
         """Write what tools answered, before anything else that was said, and then what a tool message cannot hold."""
         attached: list[Wire] = []
-        for path, result in (item for placed in others for item in placed.blocks):
-            if not isinstance(result, ToolResult) or result.kind is ToolKind.HOSTED:
-                continue
-            content, media = self._result_content(result, path)
-            self._out.append({"role": "tool", "tool_call_id": result.call_id, "content": content})
-            if media:
-                self._tally.add("tool_result_media", path)
-                attached += ({"type": "text", "text": _ATTACHED.format(result.call_id)}, *media)
+        for placed in others:
+            for place, result in enumerate(placed.message.blocks):
+                if not isinstance(result, ToolResult) or result.kind is ToolKind.HOSTED:
+                    continue
+                path = f"messages[{placed.index}].content[{place}]"
+                content, media = self._result_content(result, path)
+                self._out.append({"role": "tool", "tool_call_id": result.call_id, "content": content})
+                if media:
+                    self._tally.add("tool_result_media", path)
+                    attached += ({"type": "text", "text": _ATTACHED.format(result.call_id)}, *media)
         if attached:
             self._out.append({"role": "user", "content": attached})
 
@@ -291,9 +295,12 @@ class _Writer:
         if placed.message.role in (Role.SYSTEM, Role.DEVELOPER):
             self._write_instructions(placed)
             return
-        parts = [part for path, block in placed.blocks for part in self._user_parts(block, path)]
-        if parts or not placed.message.blocks:
-            self._out.append(_named({"role": "user", "content": _simplest(parts)}, placed.message))
+        content: str | list[Wire] | None = _plain_words(placed.message.blocks)
+        if content is None:
+            parts = [part for path, block in placed.blocks for part in self._user_parts(block, path)]
+            content = _simplest(parts) if parts else None
+        if content is not None:
+            self._out.append(_named({"role": "user", "content": content}, placed.message))
 
     def _user_parts(self, block: Block, path: str) -> Iterator[Wire]:
         match block:
@@ -434,6 +441,16 @@ def _simplest(parts: Sequence[Wire]) -> str | list[Wire]:
     if all(len(part) == len(("type", "text")) and part["type"] == "text" for part in parts):
         return "\n".join(part["text"] for part in parts)
     return list(parts)
+
+
+def _plain_words(blocks: Iterable[Block]) -> str | None:
+    """Return the words of a message that has nothing else in it, as most have: the short way to the same result."""
+    words: list[str] = []
+    for block in blocks:
+        if type(block) is not Text or block.cache or block.citations or block.seal:
+            return None
+        words.append(block.text)
+    return "\n".join(words)
 
 
 def _named(message: Wire, source: Message) -> Wire:

@@ -91,15 +91,17 @@ def decode_reply(data: bytes, source: Source) -> Reply:
         raise DragomanError(failure)
     reply_id = reply.id or ""
     answer = choice.message or Answer()
-    calls = tuple(_decode_calls(answer, reply_id, source))
+    calls = tuple(_decode_calls(answer, reply_id, source)) if answer.tool_calls or answer.function_call else ()
     finish = decode_finish(choice.finish_reason, has_calls=bool(calls), has_refusal=bool(answer.refusal))
     blocks = (*_decode_content(answer, source), *_finished(calls, finish))
     return Reply(reply_id, reply.model or source.model, blocks, finish, decode_usage(reply.usage), choice.finish_reason)
 
 
 def _first_choice(reply: WireReply, data: bytes) -> WireChoice:
-    choice = next((choice for choice in reply.choices or () if not choice.index), None)
-    if choice is None:
+    for choice in reply.choices or ():
+        if not choice.index:
+            break
+    else:
         excerpt = data[:200].decode(errors="replace")
         raise UpstreamProtocolError(f"the upstream's reply has no `choices`: `{excerpt}`")
     if is_given(choice.error):
@@ -109,7 +111,8 @@ def _first_choice(reply: WireReply, data: bytes) -> WireChoice:
 
 def _decode_content(answer: Answer, source: Source) -> Iterator[Block]:
     """Yield everything but the calls: what was thought comes first."""
-    reasoning, details = readable_reasoning(answer), details_in(answer)
+    details = details_in(answer)
+    reasoning = readable_reasoning(answer)
     if reasoning or details:
         yield Reasoning(
             (reasoning,) if reasoning else (),

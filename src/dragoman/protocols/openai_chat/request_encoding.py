@@ -37,6 +37,9 @@ _LONGEST_USER: Final = 64
 _MOST_STOPS: Final = 4
 
 
+_DEFAULT_SAMPLING: Final = Sampling()
+
+
 class _Titled(msgspec.Struct):
     title: str | None = None
 
@@ -58,9 +61,9 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
         body["stream"] = True
         if target.dialect.stream_options:
             body["stream_options"] = {"include_usage": True}
-    body |= {
-        extra.name: extra.value for extra in request.extras if _is_carried(extra, tally) and extra.name not in body
-    }
+    for extra in request.extras:
+        if _is_carried(extra, tally) and extra.name not in body:
+            body[extra.name] = extra.value
     tally.settle()
     return msgspec.json.encode(body)
 
@@ -80,6 +83,8 @@ def _encode_limit(request: Request, target: Target, tally: Tally) -> dict[str, A
 
 
 def _encode_sampling(sampling: Sampling, target: Target, tally: Tally) -> dict[str, Any]:
+    if sampling == _DEFAULT_SAMPLING:
+        return {}
     if sampling.candidates > 1:
         raise UnsupportedError("`n` is more than 1, and a translated reply holds one answer", param="n")
     fields = {
