@@ -24,6 +24,8 @@ class Reply:
     async def read(self) -> bytes | None:
         return next(self._pieces, None)
 
+    is_over = False
+
     def nudge(self) -> None: ...
 
     def close(self) -> None: ...

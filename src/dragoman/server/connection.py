@@ -96,8 +96,12 @@ class AsgiConnection:
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole reply."""
-        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
-        await self.finish(body)
+        rows = [*headers, (b"content-length", b"%d" % len(body)), *self._extra]
+        await self._send({"type": "http.response.start", "status": status, "headers": rows})
+        self.has_started = True
+        self.status = status
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        self.is_finished = True
 
 
 def _nothing() -> None:

@@ -23,11 +23,12 @@ def splice_model(body: bytes, model: str) -> bytes:
     """
     written = msgspec.json.encode(model)
     place = body.find(b'"model"')
-    if body.count(b"{", 0, place) == 1 and b"[" not in body[:place] and (found := _MODEL_FIELD.match(body, place)):
+    if body.count(b"{", 0, place) == 1 and body.find(b"[", 0, place) < 0 and (found := _MODEL_FIELD.match(body, place)):
         # Only one thing has been opened before the key: the body itself. (In a text the key's quotes would be escaped.)
-        spliced = body[: found.end(1)] + written + body[found.end() :]
+        start, end = found.end(1), found.end()
+        spliced = b"".join((body[:start], written, body[end:]))
         # A second one further down may belong to something inside, or be a duplicate: then it is the one that counts.
-        if spliced.find(b'"model"', found.end(1)) < 0 or _model_of(spliced).model == model:
+        if body.find(b'"model"', end) < 0 or _model_of(spliced).model == model:
             return spliced
     current = _model_of(body).model
     if current == model:
