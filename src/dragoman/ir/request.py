@@ -150,11 +150,25 @@ class Refusal(Tagged, frozen=True, tag="refusal", gc=False):
     text: str
 
 
+class Page(msgspec.Struct, frozen=True, gc=False):
+    """A page of the web."""
+
+    url: str
+    title: str | None = None
+
+
+class Search(msgspec.Struct, frozen=True):
+    """What a block tells of a web search that the vendor ran: what was looked for, what was found, or both."""
+
+    query: str | None = None
+    pages: tuple[Page, ...] = ()
+
+
 class Foreign(Tagged, frozen=True, tag="foreign"):
     """A protocol's own block that no other protocol has.
 
     `origin` is the protocol, `type` its own name for the block, `raw` the JSON as it came; `text` is what another protocol
-    may say instead (None: nothing; it is left out and reported).
+    may say instead (None: nothing; it is left out and reported). `search` is set when the block is part of a web search.
     """
 
     origin: str
@@ -162,6 +176,7 @@ class Foreign(Tagged, frozen=True, tag="foreign"):
     raw: msgspec.Raw
     text: str | None = None
     cache: CacheBreakpoint | None = None
+    search: Search | None = None
 
 
 class ToolResult(Tagged, frozen=True, tag="tool_result"):
@@ -234,13 +249,40 @@ class CustomTool(Tagged, frozen=True, tag="custom"):
     format: msgspec.Raw | None = None
 
 
+class UserLocation(msgspec.Struct, frozen=True, gc=False):
+    """Where the user is, roughly. `country` is two letters (ISO 3166-1), `timezone` a name (`Europe/Paris`)."""
+
+    city: str | None = None
+    region: str | None = None
+    country: str | None = None
+    timezone: str | None = None
+
+
+class WebSearch(msgspec.Struct, frozen=True):
+    """What the vendors' web searches have in common.
+
+    No domains: any. `max_uses` is how often the model may search, `context_size` OpenAI's word for how much of what was
+    found the model gets to read (`low`, `medium`, `high`).
+    """
+
+    allowed_domains: tuple[str, ...] = ()
+    blocked_domains: tuple[str, ...] = ()
+    location: UserLocation | None = None
+    max_uses: int | None = None
+    context_size: str | None = None
+
+
 class HostedTool(Tagged, frozen=True, tag="hosted"):
-    """A tool that a vendor runs or defines itself: `type` is its own name for it (`web_search_20250305`)."""
+    """A tool that a vendor runs or defines itself: `type` is its own name for it (`web_search_20250305`).
+
+    `search` is set when it searches the web, which other vendors' tools do too.
+    """
 
     origin: str
     type: str
     name: str
     raw: msgspec.Raw
+    search: WebSearch | None = None
 
 
 Tool = FunctionTool | CustomTool | HostedTool

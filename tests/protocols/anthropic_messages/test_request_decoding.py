@@ -21,15 +21,19 @@ from dragoman.ir.request import (
     FunctionTool,
     HostedTool,
     Image,
+    Page,
     PlainText,
     Reasoning,
     Request,
     Role,
+    Search,
     Text,
     ToolCall,
     ToolChoice,
     ToolResult,
     UrlData,
+    UserLocation,
+    WebSearch,
 )
 from dragoman.ir.seals import Seal, write_seal
 from dragoman.protocols.anthropic_messages import PROTOCOL
@@ -291,6 +295,48 @@ def test_tools_are_the_clients_own_or_hosted() -> None:
     assert {extra.name for extra in function.extras} == {"defer_loading", "novelty"}
     assert isinstance(hosted, HostedTool)
     assert (hosted.origin, hosted.type, hosted.name) == (NAME, "web_search_20250305", "web_search")
+    assert hosted.search == WebSearch(max_uses=8)
+
+
+def test_a_web_search_says_what_it_asks_for_in_neutral_words() -> None:
+    place = {"type": "approximate", "city": "Paris", "country": "FR", "timezone": "Europe/Paris"}
+    domains: dict[str, Any] = {"allowed_domains": ["a.example"], "blocked_domains": None}
+    search = {"type": "web_search_20260318", "name": "web_search", "user_location": place, **domains}
+    fetch = {"type": "web_fetch_20250910", "name": "web_fetch", **domains}
+    searching, fetching = request(tools=[search, fetch]).tools
+    assert isinstance(searching, HostedTool)
+    assert isinstance(fetching, HostedTool)
+    assert searching.search == WebSearch(
+        ("a.example",), location=UserLocation("Paris", country="FR", timezone="Europe/Paris")
+    )
+    assert fetching.search is None
+    with pytest.raises(RequestError) as refused:
+        request(tools=[{**search, "allowed_domains": [1]}])
+    assert refused.value.failure.param == "tools[0].allowed_domains[0]"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}}, Search("q")),
+        ({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": 1}}, Search()),
+        ({"type": "server_tool_use", "id": "s", "name": "web_fetch", "input": {"url": "q"}}, None),
+        (
+            {
+                "type": "web_search_tool_result",
+                "tool_use_id": "s",
+                "content": [{"url": "https://a", "title": "A"}, {"url": "https://b", "title": None}, {"title": "C"}, 4],
+            },
+            Search(pages=(Page("https://a", "A"), Page("https://b"))),
+        ),
+        ({"type": "web_search_tool_result", "tool_use_id": "s", "content": {"error_code": "x"}}, Search()),
+        ({"type": "code_execution_tool_result", "tool_use_id": "s", "content": []}, None),
+    ],
+)
+def test_a_block_of_a_web_search_tells_what_was_sought_or_found(fields: dict[str, Any], told: Search | None) -> None:
+    got = block(**fields)
+    assert isinstance(got, Foreign)
+    assert got.search == told
 
 
 def test_tool_choice_and_parallel_calls() -> None:

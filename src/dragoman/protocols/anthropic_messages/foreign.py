@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.ir.request import CacheBreakpoint, Foreign
+from dragoman.protocols.anthropic_messages.searching import told_search
 from dragoman.protocols.anthropic_messages.wire import NAME
 
 _Fields = dict[str, Any]
@@ -18,7 +19,7 @@ def foreign(kind: str, raw: msgspec.Raw) -> Foreign:
         fields = _fields_of(raw)
     except (msgspec.DecodeError, RecursionError):
         return Foreign(NAME, kind, raw)
-    return Foreign(NAME, kind, raw, _summary(kind, fields) or None, _breakpoint(fields))
+    return Foreign(NAME, kind, raw, _summary(kind, fields) or None, _breakpoint(fields), told_search(kind, fields))
 
 
 def _breakpoint(fields: _Fields) -> CacheBreakpoint | None:

@@ -24,6 +24,7 @@ from dragoman.ir.request import (
 from dragoman.protocols.anthropic_messages import wire
 from dragoman.protocols.anthropic_messages.carried import checked, is_present, object_text
 from dragoman.protocols.anthropic_messages.request_blocks import decode_message, decode_system, to_breakpoint
+from dragoman.protocols.anthropic_messages.searching import decode_search
 from dragoman.protocols.anthropic_messages.wire import EXTRA_FIELDS, MATTERS, NAME
 from dragoman.wire.reading import join, read, read_with
 
@@ -114,7 +115,8 @@ def _tool(raw: Raw, path: str, ledger: Ledger) -> Tool:
     typed = read(_typed_tool, raw, path, ledger)
     if typed.type not in (None, "custom"):
         kind = typed.type or ""
-        return HostedTool(NAME, kind, typed.name or typed.mcp_server_name or kind, checked(raw, path))
+        name = typed.name or typed.mcp_server_name or kind
+        return HostedTool(NAME, kind, name, checked(raw, path), decode_search(kind, raw, path, ledger))
     unknown: list[Extra] = []
 
     def keep(where: str, value: Raw) -> None:

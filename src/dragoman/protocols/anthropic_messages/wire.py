@@ -186,6 +186,24 @@ class TypedTool(msgspec.Struct):
     mcp_server_name: str | None = None
 
 
+class LocationParam(msgspec.Struct, gc=False):
+    """Where the user is."""
+
+    city: str | None = None
+    region: str | None = None
+    country: str | None = None
+    timezone: str | None = None
+
+
+class WebSearchTool(msgspec.Struct):
+    """What other vendors' web searches have, too. https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool."""
+
+    allowed_domains: list[str] | None = None
+    blocked_domains: list[str] | None = None
+    max_uses: Count | None = None
+    user_location: LocationParam | None = None
+
+
 class ToolChoiceParam(Strict, gc=False):
     """Which tool to use."""
 
