@@ -3,6 +3,7 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -41,32 +42,13 @@ class SseReader:
             chunk = self._normalised(chunk)
         frames: list[Frame] = []
         if not (self._partial or self._data or self._event):
-            if chunk.startswith(b"data: ") and chunk.endswith(b"\n\n"):
-                # Where every line break belongs to what stands between two events, each is one line of data.
-                events = chunk[6:-2].split(b"\n\ndata: ")
-                if chunk.count(b"\n") == 2 * len(events):
-                    return [Frame(event) for event in events if event]
-            chunk = self._take_whole(chunk, frames)
+            end = chunk.rfind(b"\n\n") + 2
+            usual = _usual_frames(chunk if end == len(chunk) else chunk[:end]) if end > 1 else None
+            if usual is not None:
+                frames, chunk = usual, chunk[end:]
         if chunk:
             self._take_lines(chunk, frames)
         return frames
-
-    def _take_whole(self, chunk: bytes, frames: list[Frame]) -> bytes:
-        """Take the events in the usual form that stand whole at the beginning of `chunk`; return the rest.
-
-        Nearly every event is one `data` line, perhaps behind one `event` line.
-        """
-        events = chunk.split(b"\n\n")
-        rest = events.pop()
-        for place, event in enumerate(events):
-            if event.startswith(b"data: ") and len(event) > len(b"data: ") and b"\n" not in event:
-                frames.append(Frame(event[6:]))
-                continue
-            head, _, data = event.partition(b"\ndata: ")
-            if not head.startswith(b"event: ") or not data or b"\n" in head or b"\n" in data:
-                return b"\n\n".join([*events[place:], rest])
-            frames.append(Frame(data, head[7:].decode(errors="replace")))
-        return rest
 
     def _take_lines(self, chunk: bytes, frames: list[Frame]) -> None:
         """Take `chunk` line by line."""
@@ -198,6 +180,36 @@ def is_whole_event(text: bytes) -> bool:
     except msgspec.DecodeError:
         return False
     return True
+
+
+def _usual_frames(events: bytes) -> list[Frame] | None:
+    """Return the frames of whole events in the usual form: one `data` line each, behind an `event` line in all or in none.
+
+    None for any other form. Every line break is counted, so that no further line can hide in an event.
+    """
+    if events.startswith(b"data: "):
+        lines = events[6:-2].split(b"\n\ndata: ")
+        if events.count(b"\n") != 2 * len(lines):
+            return None
+        return [Frame(data) for data in lines if data]
+    if not events.startswith(b"event: "):
+        return None
+    pairs = events[7:-2].split(b"\n\nevent: ")
+    if events.count(b"\n") != 3 * len(pairs):
+        return None
+    frames: list[Frame] = []
+    for pair in pairs:
+        name, found, data = pair.partition(b"\ndata: ")
+        if not found:
+            return None
+        if data:
+            frames.append(Frame(data, _name(name)))
+    return frames
+
+
+@lru_cache(64)
+def _name(name: bytes) -> str:
+    return name.decode(errors="replace")
 
 
 def _last_end(text: bytes) -> int:

@@ -102,9 +102,15 @@ class ChatStreamEncoder:
 
     def feed(self, batch: Sequence[Event]) -> bytes:
         """Return the chunks that say `batch`."""
-        if len(batch) == 1:
-            return self._write(batch[0])
-        return b"".join(map(self._write, batch))
+        heads, tail = self._text_heads, self._delta_tail
+        out: list[bytes] = []
+        for event in batch:
+            # Most events are more words.
+            if type(event) is TextDelta:
+                out += (heads[event.index], _encode(event.text), tail)
+            else:
+                out.append(self._write(event))
+        return b"".join(out)
 
     def flush(self) -> bytes:
         """Return nothing: every event has left in the step it came in."""
