@@ -38,12 +38,14 @@ class HttpReply:
 
     async def head(self) -> "HttpReply":
         """Return the reply itself once its head is there; raises what `Upstream.send` raises."""
-        while not self.status and self._error is None:
-            try:
-                await self._wait()
-            except BaseException:
-                self.close()
-                raise
+        try:
+            while not self.status and self._error is None:
+                self._waiter = waiter = self._loop.create_future()
+                await waiter
+        except BaseException:
+            self.close()
+            raise
+        self._waiter = None
         if not self.status and self._error is not None:
             raise self._error
         return self
