@@ -26,7 +26,7 @@ from dragoman.server.health import health
 from dragoman.server.logs import set_up
 from dragoman.server.pages import about, json_page, openapi, text_page
 from dragoman.server.router import Router
-from dragoman.settings import Secret, Settings
+from dragoman.settings import Key, Secret, Settings
 from dragoman.upstreams.http import HttpUpstream
 from dragoman.upstreams.scripted import ScriptedModel
 
@@ -74,7 +74,7 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
             parts=parts,
             router=router,
             origins=OriginCheck(server.host, server.allowed_hosts, server.cors_origins),
-            keys=tuple(key.reveal() for key in server.keys),
+            keys=server.keys,
             body_limit=server.max_body_mib * 1024 * 1024,
             models=_lister(registry, tuple(codecs)),
             default_codec=codecs[DEFAULT_DIALECT],
@@ -138,7 +138,7 @@ def with_key(settings: Settings) -> tuple[Settings, str | None]:
     import msgspec
 
     key = f"dgm-{secrets.token_urlsafe(24)}"
-    server = msgspec.structs.replace(server, keys=(Secret(key),))
+    server = msgspec.structs.replace(server, keys=(Key(key=Secret(key)),))
     return msgspec.structs.replace(settings, server=server), key
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import httpx2
 import pytest
 
-from dragoman.settings import LossPolicy, Server
+from dragoman.settings import Key, LossPolicy, Route, Routes, Secret, Server
 from tests.support.gateway import RunningGateway, provider
 from tests.support.upstream import RunningUpstream
 
@@ -94,3 +94,79 @@ def test_what_the_answer_depends_on_is_refused_by_all(
         error = reply.json()["error"]
         assert error.get("param") == name or f"`{name}`" in error["message"]
         assert not scripted_chat.seen + scripted_messages.seen
+
+
+@pytest.fixture(scope="module")
+def routed(chat_upstream: RunningUpstream) -> Iterator[RunningGateway]:
+    """A gateway whose server, provider, route, alias and keys have each a policy of their own."""
+    server = Server(
+        port=0,
+        losses="warn",
+        keys=(Key(key=Secret("plain")), Key(key=Secret("careful"), name="ci", losses="strict")),
+    )
+    providers = {
+        "chat": provider(chat_upstream.protocol, chat_upstream.base_url, models=["m"]),
+        "quiet": provider(chat_upstream.protocol, chat_upstream.base_url, models=["n"], losses="silent"),
+    }
+    aliases: dict[str, str | Route] = {
+        "exact": Route(to="quiet/n", losses="strict"),
+        "loud": Route(to="quiet/n", losses="warn"),
+        "same": "quiet/n",
+    }
+    routes = Routes(default=Route(to="chat/m", losses="silent"))
+    with RunningGateway(providers, server, aliases=aliases, routes=routes) as gateway:
+        yield gateway
+
+
+WARNED, REFUSED, SILENT = "1; stop", "refused", "silent"
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize(
+    ("model", "key", "asked", "outcome"),
+    [
+        ("chat/m", "plain", None, WARNED),  # the server's
+        ("quiet/n", "plain", None, SILENT),  # the provider's
+        ("same", "plain", None, SILENT),
+        ("loud", "plain", None, WARNED),  # the alias's
+        ("exact", "plain", None, REFUSED),
+        ("nobody-knows-this", "plain", None, SILENT),  # the route's
+        ("quiet/n", "careful", None, REFUSED),  # the key's
+        ("loud", "careful", None, REFUSED),
+        ("quiet/n", "careful", "warn", WARNED),  # the request's
+        ("exact", "plain", "silent", SILENT),
+        ("chat/m", "plain", "strict", REFUSED),
+    ],
+)
+def test_the_most_particular_policy_counts(
+    routed: RunningGateway, model: str, key: str, asked: str | None, outcome: str, is_streamed: bool
+) -> None:
+    headers = {"x-api-key": key} | ({"x-dragoman-losses": asked} if asked else {})
+    body = {**HI, **MEANT[MESSAGES][0], "model": model, "stream": is_streamed}
+    reply = httpx2.post(routed.url + MESSAGES, json=body, headers=headers, timeout=20)
+    assert reply.status_code == (400 if outcome == REFUSED else 200)
+    if outcome != REFUSED:
+        assert reply.headers["x-dragoman-loss"] == outcome
+
+
+def test_a_policy_that_there_is_not_is_a_400_in_the_clients_dialect(
+    routed: RunningGateway, scripted_chat: RunningUpstream
+) -> None:
+    headers = {"x-api-key": "plain", "x-dragoman-losses": "loud"}
+    reply = httpx2.post(routed.url + MESSAGES, json={**HI, "model": "chat/m"}, headers=headers, timeout=20)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["type"] == "invalid_request_error"
+    assert "`x-dragoman-losses` is `loud`" in reply.json()["error"]["message"]
+    assert not scripted_chat.seen
+
+
+def test_the_policy_stays_here_and_the_log_names_the_key(
+    routed: RunningGateway, scripted_chat: RunningUpstream
+) -> None:
+    routed.forget_lines()
+    headers = {"x-api-key": "careful", "x-dragoman-losses": "silent"}
+    for path in (MESSAGES, CHAT):
+        httpx2.post(routed.url + path, json={**HI, "model": "chat/m"}, headers=headers, timeout=20)
+    assert [line.key for line in routed.wait_for_lines(2)] == ["ci", "ci"]
+    assert len(scripted_chat.seen) == 2
+    assert not any("x-dragoman-losses" in seen.headers for seen in scripted_chat.seen)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from dragoman.settings import Secret, Server
+from dragoman.settings import Key, Secret, Server
 from tests.support.gateway import RunningGateway, provider
 from tests.support.upstream import RunningUpstream
 
@@ -26,7 +26,7 @@ def locked_gateway(chat_upstream: RunningUpstream, messages_upstream: RunningUps
         "chat": provider("openai-chat", chat_upstream.base_url, api_key=None),
         "messages": provider("anthropic-messages", messages_upstream.base_url, api_key=None),
     }
-    with RunningGateway(providers, Server(port=0, keys=(Secret(KEY), Secret(OTHER)))) as gateway:
+    with RunningGateway(providers, Server(port=0, keys=(Key(key=Secret(KEY)), Key(key=Secret(OTHER))))) as gateway:
         yield gateway
 
 

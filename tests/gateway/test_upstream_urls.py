@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from dragoman.settings import Secret, Server
+from dragoman.settings import Key, Secret, Server
 from tests.support.gateway import RunningGateway
 from tests.support.upstream import RunningUpstream
 
@@ -137,7 +137,7 @@ def test_a_format_alone_is_a_400(open_gateway: RunningGateway) -> None:
 
 
 def test_the_gateways_key_does_not_go_there(chat_upstream: RunningUpstream, scripted_chat: RunningUpstream) -> None:
-    server = Server(port=0, allow_upstream_urls=(chat_upstream.origin,), keys=(Secret(KEY),))
+    server = Server(port=0, allow_upstream_urls=(chat_upstream.origin,), keys=(Key(key=Secret(KEY)),))
     with RunningGateway(server=server) as gateway:
         for path in (CHAT, MESSAGES):
             assert ask(gateway, chat_upstream.base_url, "openai", path).status_code == 200

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from dragoman.settings import Secret, Server
+from dragoman.settings import Key, Secret, Server
 from tests.support.gateway import RunningGateway
 from tests.support.stand_in import OpenCodeStandIn
 from tests.support.upstream import RunningUpstream
@@ -229,7 +229,7 @@ def test_tokens_are_counted_for_a_client_without_a_session(
 @pytest.mark.parametrize("model", ["glm-5.3", "minimax-m3"])
 def test_the_gateways_key_never_leaves_it(opencode: OpenCodeStandIn, path: str, model: str) -> None:
     upstream = OpenCodeStandIn(opencode._chat, opencode._messages)
-    server = Server(port=0, keys=(Secret(KEY),))
+    server = Server(port=0, keys=(Key(key=Secret(KEY)),))
     with RunningGateway(server=server, upstream=upstream) as gateway:
         reply = httpx2.post(gateway.url + path, json={**HI, "model": model}, headers={"x-api-key": KEY})
         assert reply.status_code == 401

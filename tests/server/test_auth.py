@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.ir.failures import DragomanError
-from dragoman.server.auth import OriginCheck, check_key, client_key, is_loopback
+from dragoman.ir.failures import DragomanError, RequestError
+from dragoman.server.auth import OriginCheck, check_key, client_key, is_loopback, losses_for
+from dragoman.settings import Key, LossPolicy, Secret
+
+
+def keys(*texts: str) -> list[Key]:
+    return [Key(key=Secret(text)) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -41,26 +46,54 @@ def test_every_key_is_compared_and_in_constant_time(monkeypatch: pytest.MonkeyPa
         return one == other
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    check_key("first", ("first", "second", "third"))
+    accepted = keys("first", "second", "third")
+    assert check_key("first", accepted) is accepted[0]
     with pytest.raises(DragomanError):
-        check_key("x", ("first", "second", "third"))
+        check_key("x", accepted)
     assert compared == [(key, other) for key in (b"first", b"x") for other in (b"first", b"second", b"third")]
 
 
 @given(st.text() | st.none(), st.lists(st.text(min_size=1), min_size=1, max_size=3))
 def test_only_a_key_of_the_gateways_is_let_in(key: str | None, accepted: list[str]) -> None:
     if key in accepted:
-        check_key(key, accepted)
+        found = check_key(key, keys(*accepted))
+        assert found is not None
+        assert found.key.reveal() == key
         return
     with pytest.raises(DragomanError) as caught:
-        check_key(key, accepted)
+        check_key(key, keys(*accepted))
     assert caught.value.failure.http_status == 401
     assert caught.value.failure.should_retry is False
 
 
 def test_without_keys_everybody_is_let_in() -> None:
-    check_key(None, ())
-    check_key("x", ())
+    assert check_key(None, ()) is None
+    assert check_key("x", ()) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_key", "policy"),
+    [
+        (None, None, None),
+        (None, "strict", "strict"),
+        ("warn", "strict", "warn"),
+        (" Silent ", None, "silent"),
+    ],
+)
+def test_a_request_chooses_its_loss_policy_or_else_its_key_does(
+    asked: str | None, of_key: LossPolicy | None, policy: LossPolicy | None
+) -> None:
+    headers = {} if asked is None else {"x-dragoman-losses": asked}
+    assert losses_for(headers, Key(key=Secret("k"), losses=of_key)) == policy
+    assert losses_for(headers, None) == (None if asked is None else policy)
+
+
+@pytest.mark.parametrize("asked", ["", "loud", "strict, warn"])
+def test_a_loss_policy_that_there_is_not_is_refused(asked: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        losses_for({"x-dragoman-losses": asked}, None)
+    assert refused.value.failure.param == "x-dragoman-losses"
+    assert refused.value.failure.hint == "one of `warn`, `strict`, `silent`"
 
 
 CHECK = OriginCheck("192.168.1.5", ("Gateway.example",), ("https://page.example/",))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.settings import Secret, Settings, SettingsError, load
+from dragoman.settings import Key, Route, Secret, Settings, SettingsError, load
 
 TOML_HINT = 'hint: a setting is `name = value` below its `[table]`, and a text stands in quotes: `host = "127.0.0.1"`'
 IDLE_HINT = "\nhint: Seconds that an upstream may be silent within a reply."
@@ -74,12 +74,26 @@ def test_variables_hold_lists_numbers_and_tables(tmp_path: Path) -> None:
     }
     settings = read(tmp_path, CHAT, environ)
     server, chat = settings.server, settings.providers["chat"]
-    assert [key.reveal() for key in server.keys] == ["one", "two"]
+    assert [key.key.reveal() for key in server.keys] == ["one", "two"]
     assert (server.log_json, server.heartbeat_s, server.retries) == (True, 2.5, 2)
     assert len(chat.models) == 2
     assert chat.dialect == {"files": False}
     assert settings.providers["my-own"].preset == "deepseek"
     assert settings.routes.default is not None
+
+
+def test_a_key_and_an_alias_are_a_text_or_a_table(tmp_path: Path) -> None:
+    text = (
+        CHAT + '[[server.keys]]\nkey = "env:CI"\nname = "ci"\nlosses = "strict"\n[[server.keys]]\nkey = "two"\n'
+        '[aliases]\n"a" = "chat/x"\n"b" = { to = "chat/y", losses = "silent" }\n'
+        '[routes.default]\nto = "chat/z"\nlosses = "strict"\n'
+    )
+    settings = read(tmp_path, text, {"CI": "one"})
+    assert settings.server.keys == (Key(key=Secret("one"), name="ci", losses="strict"), Key(key=Secret("two")))
+    assert settings.aliases == {"a": "chat/x", "b": Route(to="chat/y", losses="silent")}
+    assert settings.routes.default == Route(to="chat/z", losses="strict")
+    inline = read(tmp_path, '[server]\nkeys = ["two", { key = "one", name = "ci" }]\n')
+    assert inline.server.keys == (Key(key=Secret("two")), Key(key=Secret("one"), name="ci"))
 
 
 def test_a_variable_reaches_the_provider_of_that_name_in_the_file(tmp_path: Path) -> None:
@@ -229,6 +243,20 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
             '[server]\nallow_upstream_urls = ["http://host/v1"]\n',
             "FILE:2: `http://host/v1` is no origin\nhint: write it as `https://host` or `http://host:port`",
         ),
+        (
+            '[aliases]\n"a" = { to = "x", loses = "warn" }\n',
+            "FILE:2: there is no setting `aliases.a.loses`\nhint: did you mean `losses`?",
+        ),
+        ("[server]\nkeys = [1]\n", "FILE:2: `server.keys[0]`: expected `object`, got `int`"),
+        (
+            '[[server.keys]]\nname = "x"\n',
+            "FILE:1: `server.keys[0]`: object missing required field `key`",
+        ),
+        (
+            '[[server.keys]]\nkey = "x"\nlosses = "loud"\n',
+            "FILE:3: `server.keys[0].losses` cannot be `loud`\nhint: one of `warn`, `strict`, `silent`",
+        ),
+        ('[server]\nkeys = ["hidden", { key = "hidden" }]\n', "FILE:2: `server.keys[1]` is there already"),
         (
             '[server]\nlosses = "loud"\n',
             "FILE:2: `server.losses` cannot be `loud`\nhint: one of `warn`, `strict`, `silent`",

@@ -13,7 +13,7 @@ import uvloop
 from dragoman.engine.record import Line
 from dragoman.main import build, listen, make_server
 from dragoman.server.app import App
-from dragoman.settings import Provider, Routes, Secret, Server, Settings
+from dragoman.settings import Provider, Route, Routes, Secret, Server, Settings
 from dragoman.upstreams.http import HttpUpstream
 
 
@@ -34,7 +34,7 @@ class RunningGateway:
         server: Server | None = None,
         upstream: HttpUpstream | None = None,
         *,
-        aliases: Mapping[str, str] = {},
+        aliases: Mapping[str, str | Route] = {},
         routes: Routes = Routes(),  # noqa: B008 - frozen
     ) -> None:
         self.lines: list[Line] = []

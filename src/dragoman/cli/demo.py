@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dragoman.cli.root import Root
-from dragoman.settings import Provider, Secret, Server, Settings
+from dragoman.settings import Key, Provider, Secret, Server, Settings
 from dragoman.upstreams.scripted_server import ScriptedServer, Seen
 
 KEY: Final = "sk-demo-0123456789abcdef"
@@ -79,7 +79,7 @@ async def _gateway(root: Root, servers: dict[str, ScriptedServer]) -> AsyncItera
         name: Provider(protocol=protocols[name], base_url=server.base_url, api_key=Secret("sk-upstream"))  # type: ignore[arg-type]
         for name, server in servers.items()
     }
-    settings = Settings(server=Server(port=0, keys=(Secret(KEY),)), providers=providers)
+    settings = Settings(server=Server(port=0, keys=(Key(key=Secret(KEY)),)), providers=providers)
     app = root.build(settings)
     listener = root.listen(settings.server.host, settings.server.port)
     server = root.make_server(app, settings)

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from dragoman.codec import Codec
+from dragoman.settings import LossPolicy
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Response headers: lower-case name and value."""
@@ -16,7 +17,9 @@ class Arrival(msgspec.Struct, frozen=True):
     """A request as it came in.
 
     `headers` have lower-case names; `prefix` is the provider that the path named (`go` in `/go/v1/messages`), `key` the client's
-    own key, `may_forward_key` whether it is one for upstreams (False when it is the gateway's own).
+    own key, `may_forward_key` whether it is one for upstreams (False when it is the gateway's own). `key_name` is what the
+    configuration calls the gateway's key that was presented; `losses` is the policy that the request, or else that key, asks
+    for (None: the route's).
     """
 
     request_id: str
@@ -26,6 +29,8 @@ class Arrival(msgspec.Struct, frozen=True):
     prefix: str | None = None
     key: str | None = None
     may_forward_key: bool = True
+    key_name: str | None = None
+    losses: LossPolicy | None = None
 
 
 class ClientConnection(Protocol):

@@ -21,7 +21,7 @@ async def count_tokens(parts: Parts, arrival: Arrival, client: ClientConnection)
     """
     codec = arrival.codec
     peek = codec.peek(arrival.body)
-    attempt = parts.plan(peek.model, arrival).attempts[0]
+    attempt = parts.plan(peek.model, arrival).attempts[0].with_losses(arrival.losses)
     path = codec.count_path(attempt.model)
     # A model that cannot see would refuse to count what another one is to look at.
     is_seen = not (attempt.may_be_blind and may_hold_media(arrival.body))

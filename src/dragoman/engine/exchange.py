@@ -122,7 +122,7 @@ class Exchange:
     async def _answer(self) -> None:
         arrival, record = self._arrival, self._record
         peek = arrival.codec.peek(arrival.body)
-        record.model, record.stream = peek.model, peek.stream
+        record.model, record.stream, record.key = peek.model, peek.stream, arrival.key_name
         plan = self._parts.plan(peek.model, arrival)
         identity = identify(arrival.headers, user_id=peek.user, cache_key=peek.cache_key)
         record.client, record.session, record.agent = identity.client, identity.session, identity.agent
@@ -138,6 +138,7 @@ class Exchange:
 
     async def _attempt(self, attempt: Attempt, peek: Peek, identity: Identity) -> None:
         record = self._record
+        attempt = attempt.with_losses(self._arrival.losses)
         record.provider, record.upstream_model = attempt.provider, attempt.model
         record.upstream_protocol, record.reason = attempt.protocol, attempt.reason
         record.losses_are_silent = attempt.losses == "silent"

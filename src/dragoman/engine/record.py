@@ -28,7 +28,10 @@ _OWN_WORDS: Final = frozenset(
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The line of one exchange, as the JSON log writes it; what is empty is left out. Times are milliseconds."""
+    """The line of one exchange, as the JSON log writes it; what is empty is left out. Times are milliseconds.
+
+    `key` is the name of the client's key, never the key.
+    """
 
     request_id: str
     status: int
@@ -36,6 +39,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     total_ms: float
     model: str = ""
     client: str = ""
+    key: str | None = None
     session: str | None = None
     agent: str | None = None
     provider: str = ""
@@ -64,6 +68,7 @@ class Record(msgspec.Struct):
     started: float
     model: str = ""
     client: str = ""
+    key: str | None = None
     session: str | None = None
     agent: str | None = None
     provider: str = ""
@@ -94,6 +99,7 @@ class Record(msgspec.Struct):
             _milliseconds(self.ended - self.started),
             self.model,
             self.client,
+            self.key,
             self.session,
             self.agent,
             self.provider,

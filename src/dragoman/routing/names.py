@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -10,7 +10,7 @@ from dragoman.codec import ModelCard
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.providers import discover
 from dragoman.routing.registry import LONG_CONTEXT, ModelSpec, Place, ProviderSpec, Registry, known_names, near
-from dragoman.settings import did_you_mean
+from dragoman.settings import LossPolicy, did_you_mean
 
 CLAUDE_SHAPED: Final = "claude-dragoman/"
 """In front of `provider/model` in lists for clients that keep only ids with `claude` in them; taken off again here."""
@@ -25,7 +25,7 @@ class Resolved(msgspec.Struct, frozen=True):
     """Who is meant: the provider and its model.
 
     `requested` is the name as the client wrote it, `reason` how it was understood, `long_context` whether it had the
-    suffix `[1m]`.
+    suffix `[1m]`. `losses` is the policy of the route that led there; None: the provider's.
     """
 
     requested: str
@@ -33,6 +33,7 @@ class Resolved(msgspec.Struct, frozen=True):
     card: ModelSpec
     reason: str
     long_context: bool = False
+    losses: LossPolicy | None = None
 
     @property
     def provider(self) -> str:
@@ -43,6 +44,14 @@ class Resolved(msgspec.Struct, frozen=True):
     def model(self) -> str:
         """The model's id at the provider."""
         return self.card.id
+
+
+class _Found(NamedTuple):
+    """A place, how it was found, and the loss policy of the way there if it has one."""
+
+    place: Place
+    reason: str
+    losses: LossPolicy | None = None
 
 
 def resolve(registry: Registry, name: str, prefix: str | None = None) -> Resolved:
@@ -110,18 +119,18 @@ def _resolve(registry: Registry, name: str, prefix: str | None) -> Resolved:
     found = _anywhere(registry, plain) if prefix is None else _below(registry, plain, prefix)
     if found is None:
         raise _unknown(registry, plain, prefix)
-    (spec, card), reason = found
-    return Resolved(name, spec, card, reason, LONG_CONTEXT.search(name) is not None)
+    spec, card = found.place
+    return Resolved(name, spec, card, found.reason, LONG_CONTEXT.search(name) is not None, found.losses)
 
 
-def _anywhere(registry: Registry, name: str) -> tuple[Place, str] | None:
+def _anywhere(registry: Registry, name: str) -> _Found | None:
     if place := registry.address(name):
-        return place, "addressed"
+        return _Found(place, "addressed")
     for alias in registry.aliases:
         if alias.matcher.match(name) and (place := registry.target(alias.target)):
-            return place, f"alias `{alias.glob}`"
+            return _Found(place, f"alias `{alias.glob}`", alias.losses)
     if place := registry.listed(name):
-        return place, f"listed by `{place[0].name}`"
+        return _Found(place, f"listed by `{place[0].name}`")
     found = _by_default(registry)
     if found is None and not _is_addressed(registry, name):
         found = _by_any(registry.anywhere(name))
@@ -134,30 +143,30 @@ def _is_addressed(registry: Registry, name: str) -> bool:
     return bool(slash) and registry.provider(head) is not None
 
 
-def _below(registry: Registry, name: str, prefix: str) -> tuple[Place, str] | None:
+def _below(registry: Registry, name: str, prefix: str) -> _Found | None:
     """Look `name` up in one provider: what leads elsewhere does not count."""
     spec = _of_prefix(registry, prefix)
     if card := spec.models.get(name):
-        return (spec, card), f"path prefix `{prefix}`"
+        return _Found((spec, card), f"path prefix `{prefix}`")
     if (place := registry.address(name)) and place[0] is spec:
-        return place, f"path prefix `{prefix}`"
+        return _Found(place, f"path prefix `{prefix}`")
     for alias in registry.aliases:
         if alias.matcher.match(name) and (place := registry.target(alias.target)) and place[0] is spec:
-            return place, f"alias `{alias.glob}`"
+            return _Found(place, f"alias `{alias.glob}`", alias.losses)
     if card := spec.find(name):
-        return (spec, card), f"path prefix `{prefix}`"
+        return _Found((spec, card), f"path prefix `{prefix}`")
     found = _by_default(registry)
-    return found if found and found[0][0] is spec else None
+    return found if found and found.place[0] is spec else None
 
 
-def _by_default(registry: Registry) -> tuple[Place, str] | None:
+def _by_default(registry: Registry) -> _Found | None:
     route = registry.settings.routes.default
     place = registry.target(route.to) if route else None
-    return (place, "route `default`") if place else None
+    return _Found(place, "route `default`", route.losses) if place and route else None
 
 
-def _by_any(place: Place | None) -> tuple[Place, str] | None:
-    return (place, f"`{place[0].name}` takes any model") if place else None
+def _by_any(place: Place | None) -> _Found | None:
+    return _Found(place, f"`{place[0].name}` takes any model") if place else None
 
 
 # --- what is not there ----------------------------------------------------------------------------------------------

@@ -60,6 +60,10 @@ class Attempt(msgspec.Struct, frozen=True):
         """Whether something is known that the model cannot see: images, or documents."""
         return self.capabilities.vision is False or self.capabilities.documents is False
 
+    def with_losses(self, policy: LossPolicy | None) -> "Attempt":
+        """Return the attempt under the loss policy of whoever asks; None: its own stays."""
+        return self if policy is None or policy == self.losses else msgspec.structs.replace(self, losses=policy)
+
     def key_for(self, client_key: str | None) -> str | None:
         """Return the key to call with: the configured one, else the client's.
 
@@ -120,7 +124,8 @@ def vision_target(registry: Registry, resolved: Resolved) -> Resolved | None:
     place = registry.target(name) if name else None
     if place is None or place == (resolved.spec, resolved.card):
         return None
-    return msgspec.structs.replace(resolved, spec=place[0], card=place[1], reason="route `vision`")
+    losses = (route.losses if route else None) or resolved.losses
+    return msgspec.structs.replace(resolved, spec=place[0], card=place[1], reason="route `vision`", losses=losses)
 
 
 def plan_request(
@@ -211,7 +216,7 @@ def _attempt(registry: Registry, resolved: Resolved, client_protocol: str, spoke
         capabilities=card.capabilities,
         reason=resolved.reason,
         raw=card.protocol == client_protocol,
-        losses=spec.losses,
+        losses=resolved.losses or spec.losses,
         api_key=spec.api_key,
         needs_key=spec.needs_key,
         keeps_client_keys=bool(registry.settings.server.keys),

@@ -66,11 +66,12 @@ class ProviderSpec(msgspec.Struct, frozen=True):
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """A name, or a glob of names, that stands for `target`."""
+    """A name, or a glob of names, that stands for `target`. `losses`: the policy for what comes by it; None: the target's."""
 
     glob: str
     target: str
     matcher: re.Pattern[str]
+    losses: LossPolicy | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -97,10 +98,7 @@ class Registry:
         self.offered: tuple[ProviderSpec, ...] = tuple(own.values()) or tuple(self.providers.values())
         """Whose models a list without a prefix names: the configured providers, or else all there are."""
         self._nicknames = _nicknames(settings, self.providers)
-        self.aliases = tuple(
-            Alias(glob, target, re.compile(translate(LONG_CONTEXT.sub("", glob))))
-            for glob, target in settings.aliases.items()
-        )
+        self.aliases = tuple(_alias(glob, target) for glob, target in settings.aliases.items())
         self.catalogue = Catalogue(
             {
                 (spec.name, model.id): model.capabilities
@@ -249,6 +247,11 @@ def _nicknames(settings: Settings, providers: Mapping[str, ProviderSpec]) -> dic
         own = (name for name, provider in settings.providers.items() if provider.preset == preset.name)
         nicknames[preset.nickname] = next(own, preset.name)
     return nicknames
+
+
+def _alias(glob: str, target: str | configured.Route) -> Alias:
+    route = configured.Route(to=target) if isinstance(target, str) else target
+    return Alias(glob, route.to, re.compile(translate(LONG_CONTEXT.sub("", glob))), route.losses)
 
 
 class _Builder:

@@ -14,12 +14,12 @@ from dragoman.engine.exchange import Exchange, Parts, failure_headers
 from dragoman.engine.ports import Ids
 from dragoman.engine.record import Record
 from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
-from dragoman.server.auth import OriginCheck, check_key, client_key
+from dragoman.server.auth import OriginCheck, check_key, client_key, losses_for
 from dragoman.server.connection import AsgiConnection, ClientLeftError, Receive, Scope, Send, too_large
 from dragoman.server.logs import Early
 from dragoman.server.pages import Page
 from dragoman.server.router import Match, Router
-from dragoman.settings import did_you_mean
+from dragoman.settings import Key, did_you_mean
 
 _LOG: Final = logging.getLogger("dragoman.server")
 _MISTAKE: Final = Failure(FailureKind.INTERNAL, "the gateway made a mistake; its log has the details")
@@ -39,7 +39,7 @@ class Gateway(msgspec.Struct, frozen=True):
     parts: Parts
     router: Router
     origins: OriginCheck
-    keys: tuple[str, ...]
+    keys: tuple[Key, ...]
     body_limit: int
     models: Callable[[Codec, str | None, str | None], bytes]
     """(dialect, prefix, one model's id) -> the list, or that model's entry. Raises DragomanError."""
@@ -120,7 +120,7 @@ class App:
         gateway = self._gateway
         codec = match.codecs[0] if len(match.codecs) == 1 else choose(match.codecs, headers)
         key = client_key(headers)
-        check_key(key, gateway.keys)
+        own_key = check_key(key, gateway.keys)
         if match.operation in (Operation.MODELS, Operation.MODEL):
             body = gateway.models(codec, match.prefix, match.model)
             await connection.answer(200, [(b"content-type", b"application/json")], body)
@@ -133,8 +133,19 @@ class App:
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > gateway.body_limit:
             raise too_large(gateway.body_limit)
+        losses = losses_for(headers, own_key)
         body = await connection.read_body(gateway.body_limit)
-        arrival = Arrival(request_id, codec, headers, body, match.prefix, key, not gateway.keys)
+        arrival = Arrival(
+            request_id,
+            codec,
+            headers,
+            body,
+            match.prefix,
+            key,
+            may_forward_key=not gateway.keys,
+            key_name=own_key.name if own_key else None,
+            losses=losses,
+        )
         if match.operation is Operation.COUNT:
             await self._count(arrival, connection)
         else:
@@ -155,7 +166,7 @@ class App:
             return
         model = arrival.codec.peek(arrival.body).model
         attempt = parts.plan(model, arrival).attempts[0]
-        record = Record(arrival.request_id, arrival.codec.name, started, model, lane="estimate")
+        record = Record(arrival.request_id, arrival.codec.name, started, model, key=arrival.key_name, lane="estimate")
         record.provider, record.upstream_model = attempt.provider, attempt.model
         record.upstream_protocol, record.reason = attempt.protocol, attempt.reason
         self._note(record, connection)

@@ -3,11 +3,15 @@
 import hmac
 import ipaddress
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Final, get_args
 from urllib.parse import urlsplit
 
-from dragoman.ir.failures import DragomanError, Failure, FailureKind
+from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
+from dragoman.settings import Key, LossPolicy
 
+LOSSES_HEADER: Final = "x-dragoman-losses"
+"""Where a request may choose its loss policy."""
+_POLICIES: Final[Mapping[str, LossPolicy]] = {policy: policy for policy in get_args(LossPolicy)}
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "ip6-localhost", "host.docker.internal"})
 
 
@@ -20,17 +24,39 @@ def client_key(headers: Mapping[str, str]) -> str | None:
     return credentials.strip() or None if scheme.lower() == "bearer" else None
 
 
-def check_key(key: str | None, accepted: Sequence[str]) -> None:
-    """Raise DragomanError (401) unless `key` is one of the gateway's; every one is compared, in constant time."""
+def check_key(key: str | None, accepted: Sequence[Key]) -> Key | None:
+    """Return which of the gateway's keys `key` is; every one is compared, in constant time. None: it has none.
+
+    Raises DragomanError (401) for another one.
+    """
     if not accepted:
-        return
+        return None
     given = (key or "").encode()
-    matches = [hmac.compare_digest(given, one.encode()) for one in accepted]
-    if not any(matches):
+    matches = [one for one in accepted if hmac.compare_digest(given, one.key.reveal().encode())]
+    if not matches:
         raise unauthorized(
             "the key is not one of this gateway's" if key else "a key is needed",
             "send the key that was printed at the start, or one of `server.keys`, as `x-api-key` or as `Authorization: Bearer`",
         )
+    return matches[0]
+
+
+def losses_for(headers: Mapping[str, str], key: Key | None) -> LossPolicy | None:
+    """Return the loss policy that a request asks for by its header, or else that its key has; None: neither.
+
+    Raises RequestError for a policy that there is not.
+    """
+    asked = headers.get(LOSSES_HEADER)
+    if asked is None:
+        return key.losses if key else None
+    policy = _POLICIES.get(asked.strip().lower())
+    if policy is None:
+        raise RequestError(
+            f"`{LOSSES_HEADER}` is `{asked}`",
+            param=LOSSES_HEADER,
+            hint="one of " + ", ".join(map("`{}`".format, _POLICIES)),
+        )
+    return policy
 
 
 def unauthorized(message: str, hint: str) -> DragomanError:

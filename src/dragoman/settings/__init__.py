@@ -5,6 +5,7 @@ from dragoman.settings.faults import Origin, SettingsError, did_you_mean
 from dragoman.settings.loading import find, load
 from dragoman.settings.records import (
     PROTOCOLS,
+    Key,
     LossPolicy,
     Model,
     Provider,
@@ -17,6 +18,7 @@ from dragoman.settings.secret import Secret
 
 __all__ = [
     "PROTOCOLS",
+    "Key",
     "LossPolicy",
     "Model",
     "Origin",

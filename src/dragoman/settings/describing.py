@@ -6,11 +6,12 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 
 import msgspec
 
-from dragoman.settings.records import Model, Provider, Record, Route, Server
+from dragoman.settings.records import Key, Model, Provider, Record, Route, Server
 from dragoman.settings.secret import Secret
 
 SECTIONS: Final[Mapping[str, type[Record]]] = {
     "server": Server,
+    "server.keys": Key,
     "providers.NAME": Provider,
     "providers.NAME.models": Model,
     "routes.vision": Route,
@@ -22,6 +23,7 @@ _WORDS: Final[Mapping[object, str]] = {
     int: "whole number",
     str: "text",
     Secret: "text",
+    Key: "text or table",
     Model: "table",
     object: "any",
 }
@@ -44,7 +46,7 @@ def rows() -> Iterator[Row]:
         hints = types_of(record)
         for field in msgspec.structs.fields(record):
             default = "" if field.required else _default(field)
-            variable = "" if section.endswith(".models") else variable_of(section, field.name)
+            variable = "" if section.endswith((".models", ".keys")) else variable_of(section, field.name)
             yield Row(
                 section, field.name, words_for(hints[field.name]), default, variable, description_of(hints[field.name])
             )

@@ -14,7 +14,7 @@ from dragoman.settings import faults
 from dragoman.settings.describing import choices_of, description_of, range_of, rows, types_of
 from dragoman.settings.faults import Origin, SettingsError, did_you_mean, dotted
 from dragoman.settings.origins import origin_of, without_user
-from dragoman.settings.records import Model, Provider, Record, Route, Routes, Server, Settings
+from dragoman.settings.records import Key, Model, Provider, Record, Route, Routes, Server, Settings
 from dragoman.settings.secret import Secret
 
 R = TypeVar("R", bound=Record)
@@ -231,8 +231,15 @@ class _Reader:
 
     def _server(self, table: Table) -> Server:
         path = ("server",)
+        if isinstance(entries := table.get("keys"), list):
+            table = {**table, "keys": [self._key_table(entry, index) for index, entry in enumerate(entries)]}
         server = self._record(table, Server, path)
-        keys = tuple(self._found(key, (*path, "keys"), "the server") for key in server.keys)
+        keys: list[Key] = []
+        for index, key in enumerate(server.keys):
+            found = self._found(key.key, (*path, "keys", index, "key"), "the server")
+            if found in [other.key for other in keys]:
+                raise self._origin.fault((*path, "keys", index), f"`server.keys[{index}]` is there already")
+            keys.append(msgspec.structs.replace(key, key=found))
         for index, url in enumerate(server.allow_upstream_urls):
             if origin_of(url) is None or urlsplit(url).path not in ("", "/"):
                 raise self._origin.fault(
@@ -240,7 +247,13 @@ class _Reader:
                     f"`{without_user(url)}` is no origin",
                     "write it as `https://host` or `http://host:port`",
                 )
-        return msgspec.structs.replace(server, keys=keys)
+        return msgspec.structs.replace(server, keys=tuple(keys))
+
+    def _key_table(self, entry: object, index: int) -> object:
+        """Return the table that an entry of `keys` stands for, which may be the key alone."""
+        if isinstance(entry, dict):
+            _check_names(entry, Key.__struct_fields__, ("server", "keys", index), self._origin)
+        return {"key": entry} if isinstance(entry, str) else entry
 
     def _provider(self, name: str, table: Table) -> Provider:
         path = ("providers", name)
@@ -280,15 +293,16 @@ class _Reader:
             if given is None and not (field == "protocol" and all_say):
                 raise self._origin.fault(path, f"`{dotted(path)}` needs `{field}`", "or a `preset` to start from")
 
-    def _aliases(self, table: Table) -> dict[str, str]:
+    def _aliases(self, table: Table) -> dict[str, str | Route]:
+        routes = {name: value for name, value in table.items() if isinstance(value, dict)}
         for name, target in table.items():
-            if not isinstance(target, str) or not target:
+            if name not in routes and (not isinstance(target, str) or not target):
                 raise self._origin.fault(
                     ("aliases", name),
                     f"the alias `{name}` stands for no model's name",
                     'write "name" = "provider/model"',
                 )
-        return table
+        return table | {name: self._record(value, Route, ("aliases", name)) for name, value in routes.items()}
 
     def _routes(self, table: Table) -> Routes:
         _check_names(table, ROUTES, ("routes",), self._origin)

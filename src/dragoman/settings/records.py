@@ -19,16 +19,24 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What all tables of settings have in common."""
 
 
+class Key(Record, frozen=True):
+    """An entry of `server.keys`: a key that clients present. One that is only text has the defaults."""
+
+    key: Annotated[Secret, Meta(description="The key, a literal or `env:NAME`.")]
+    name: Annotated[str | None, Meta(description="How the log calls whoever uses it.")] = None
+    losses: Annotated[LossPolicy | None, Meta(description="As `server.losses`, for this key's requests.")] = None
+
+
 class Server(Record, frozen=True):
     """`[server]`: the gateway itself."""
 
     host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(description="The port to listen on; 0 takes a free one.", ge=0, le=65535)] = 4747
     keys: Annotated[
-        tuple[Secret, ...],
+        tuple[Key, ...],
         Meta(
-            description="The client keys that are accepted, each a literal or `env:NAME`. Empty: open on loopback; on "
-            "any other host a random key is made and printed."
+            description="The client keys that are accepted, each a literal or `env:NAME`, or a table with the fields "
+            "below. Empty: open on loopback; on any other host a random key is made and printed."
         ),
     ] = ()
     allow_upstream_urls: Annotated[
@@ -128,9 +136,10 @@ class Provider(Record, frozen=True):
 
 
 class Route(Record, frozen=True):
-    """`[routes.vision]` or `[routes.default]`."""
+    """`[routes.vision]`, `[routes.default]`, or what an alias stands for."""
 
     to: Annotated[str, Meta(description="The model that takes these requests, as `provider/model`.", min_length=1)]
+    losses: Annotated[LossPolicy | None, Meta(description="As `server.losses`, for what goes this way.")] = None
 
 
 class Routes(Record, frozen=True):
@@ -143,11 +152,11 @@ class Routes(Record, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All settings. `aliases` maps globs to model names in their order; `origin` knows where each was written."""
+    """All settings. `aliases` maps globs to model names or routes in their order; `origin` knows where each was written."""
 
     server: Server = Server()
     providers: Mapping[str, Provider] = {}
-    aliases: Mapping[str, str] = {}
+    aliases: Mapping[str, str | Route] = {}
     routes: Routes = Routes()
     origin: Origin = Origin()
 

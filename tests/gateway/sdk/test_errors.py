@@ -9,7 +9,7 @@ import anthropic
 import openai
 import pytest
 
-from dragoman.settings import Secret, Server
+from dragoman.settings import Key, Secret, Server
 from tests.support.exact_upstream import ExactUpstream, json_answer, stream_answer
 from tests.support.gateway import RunningGateway, provider
 from tests.support.sdks import KEY, anthropic_client, ask_chat, ask_messages, openai_client, said
@@ -358,7 +358,7 @@ def guarded(chat_server: ExactUpstream) -> Iterator[RunningGateway]:
     """A gateway with a key of its own, a small limit, and one more try."""
     upstream = f"{chat_server.url}/v1"
     providers = {"chat": provider("openai-chat", upstream, models=["gpt-large"])}
-    server = Server(port=0, keys=(Secret(KEY),), max_body_mib=1, retries=1)
+    server = Server(port=0, keys=(Key(key=Secret(KEY)),), max_body_mib=1, retries=1)
     with RunningGateway(providers, server) as running:
         yield running
 
