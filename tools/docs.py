@@ -16,13 +16,14 @@ from msgspec.structs import fields
 
 from dragoman.codec import LossNote
 from dragoman.dialects import Dialect
+from dragoman.engine.losses import LOSES as BY_ENGINE
 from dragoman.ir.failures import FailureKind
 from dragoman.ir.grammar import TRANSITIONS
 from dragoman.protocols import discover
 from dragoman.providers import discover as providers
 from dragoman.providers import models_of
 from dragoman.settings import rows
-from dragoman.transforms.losses import LOSES
+from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
 from dragoman.upstreams.scripted import MODELS, WORDS
 
 ROOT: Final = Path(__file__).parents[1]
@@ -69,7 +70,7 @@ def dialects() -> str:
 
 def losses() -> str:
     """Return the tables of everything that a translation may lose."""
-    text = ["Toward any upstream:\n", _notes(LOSES)]
+    text = ["Toward any upstream:\n", _notes((*BY_ENGINE, *BY_TRANSFORMS))]
     for codec in discover().values():
         text += [f"\nToward {codec.title}:\n", _notes(codec.loses)]
     return "\n".join(text)

@@ -14,7 +14,7 @@ import msgspec
 from dragoman.dialects import Dialect
 from dragoman.ir.events import Event
 from dragoman.ir.failures import Failure
-from dragoman.ir.losses import Ledger
+from dragoman.ir.losses import Action, Ledger, Loss
 from dragoman.ir.reply import Reply, Usage
 from dragoman.ir.request import Request
 from dragoman.pipe import Transducer
@@ -108,10 +108,17 @@ class StreamDecoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LossNote:
-    """A loss code that a codec may record, for docs/losses."""
+    """A loss code that a codec may record, for docs/losses; `action` and `changes_meaning` are those of what `once` records."""
 
     code: str
     meaning: str
+    action: Action = Action.DROPPED
+    changes_meaning: bool = False
+
+    def once(self, ledger: Ledger, path: str) -> None:
+        """Record it, unless `ledger` has one of its kind: what a reply loses once it may lose with every event."""
+        if not ledger.has(self.code):
+            ledger.record(Loss(self.code, path, self.action, self.meaning, self.changes_meaning))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,22 @@
 """What is lost is said in a header, refused, or only logged: as the server or the provider has it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import httpx2
 import pytest
 
 from dragoman.settings import Key, LossPolicy, Route, Routes, Secret, Server
+from tests.support.exact_upstream import ExactUpstream, json_answer, stream_answer
 from tests.support.gateway import RunningGateway, provider
+from tests.support.lanes import upstreams
 from tests.support.upstream import RunningUpstream
 
 MESSAGES, CHAT = "/v1/messages", "/v1/chat/completions"
 HI: dict[str, Any] = {"max_tokens": 50, "messages": [{"role": "user", "content": "hello there"}]}
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+RECORDINGS = Path(__file__).parents[1] / "recordings" / "anthropic_messages"
 MEANT: dict[str, tuple[dict[str, Any], ...]] = {
     CHAT: ({"stop": [" "]},),
     MESSAGES: ({"stop_sequences": ["a", "b", "c", "d", "e"]}, {"tools": [SEARCH]}),
@@ -170,3 +174,18 @@ def test_the_policy_stays_here_and_the_log_names_the_key(
     assert [line.key for line in routed.wait_for_lines(2)] == ["ci", "ci"]
     assert len(scripted_chat.seen) == 2
     assert not any("x-dragoman-losses" in seen.headers for seen in scripted_chat.seen)
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_what_a_reply_loses_is_in_the_log_and_in_the_header_of_a_whole_one(is_streamed: bool) -> None:
+    """The head of a stream has gone out before anybody knows."""
+    recording = RECORDINGS / ("server_tool.sse" if is_streamed else "server_tool.json")
+    data = recording.read_bytes()
+    with ExactUpstream() as server, RunningGateway(upstreams(server)) as gateway:
+        server.answers(stream_answer(data) if is_streamed else json_answer(data))
+        reply = httpx2.post(gateway.url + CHAT, json={**HI, "model": "messages/m", "stream": is_streamed}, timeout=20)
+        assert reply.status_code == 200
+        assert b"wikipedia" not in reply.content  # nobody cited it
+        assert reply.headers["x-dragoman-loss"] == ("0" if is_streamed else "1; reply_search")
+        (line,) = gateway.wait_for_lines(1)
+        assert line.losses == ("reply_search:reply.content[1]",)

@@ -10,11 +10,19 @@ from typing import Self
 import msgspec
 import uvloop
 
-from dragoman.engine.record import Line
+from dragoman.engine.losses import LOSES as BY_ENGINE
+from dragoman.engine.record import Line, Record
 from dragoman.main import build, listen, make_server
+from dragoman.protocols import discover
 from dragoman.server.app import App
 from dragoman.settings import Provider, Route, Routes, Secret, Server, Settings
+from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
 from dragoman.upstreams.http import HttpUpstream
+
+DECLARED = {
+    note.code for loses in (BY_ENGINE, BY_TRANSFORMS, *(codec.loses for codec in discover().values())) for note in loses
+}
+"""All that may be lost: whatever else a gateway records fails the test that it ran for."""
 
 
 def provider(
@@ -40,6 +48,7 @@ class RunningGateway:
         self.lines: list[Line] = []
         """What the log says of each exchange; it comes after the answer."""
         self._upstream = upstream
+        self._undeclared: set[str] = set()
         self.settings = Settings(server=server or Server(port=0), providers=providers, aliases=aliases, routes=routes)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._started = threading.Event()
@@ -61,6 +70,7 @@ class RunningGateway:
         self._thread.join(15)
         assert not self._thread.is_alive(), "the gateway did not stop"
         self._socket.close()
+        assert not self._undeclared, "lost, and not declared"
 
     def forget_lines(self) -> None:
         """Forget the lines, those included that exchanges from before still have to write."""
@@ -78,8 +88,12 @@ class RunningGateway:
             time.sleep(0.002)
         return self.lines
 
+    def _note(self, record: Record) -> None:
+        self.lines.append(record.line())
+        self._undeclared.update(loss.code for loss in record.ledger if loss.code not in DECLARED)
+
     def _run(self) -> None:
-        self.app = build(self.settings, lambda record: self.lines.append(record.line()), self._upstream)
+        self.app = build(self.settings, self._note, self._upstream)
         self._server = make_server(self.app, self.settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())

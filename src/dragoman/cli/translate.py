@@ -33,9 +33,9 @@ def translate(source: str, target: str, kind: str, file: Path, model: str | None
             case "request":
                 result = _request(origin, destination, data, ledger, model)
             case "reply":
-                result = _reply(origin, destination, data, model)
+                result = _reply(origin, destination, data, ledger, model)
             case _:
-                result = _stream(origin, destination, data, model)
+                result = _stream(origin, destination, data, ledger, model)
     except DragomanError as error:
         name = "standard input" if str(file) == "-" else str(file)
         message = error.failure.message.replace("`body`", f"`{name}`")
@@ -103,19 +103,19 @@ def _request(origin: Codec, destination: Codec, data: bytes, ledger: Ledger, mod
     return destination.encode_request(request, target, ledger)
 
 
-def _reply(origin: Codec, destination: Codec, data: bytes, model: str | None) -> bytes:
+def _reply(origin: Codec, destination: Codec, data: bytes, ledger: Ledger, model: str | None) -> bytes:
     reply = require_content(origin.decode_reply(data, Source(_PROVIDER, model or "")))
-    return destination.encode_reply(reply, _audience(model or reply.model))
+    return destination.encode_reply(reply, _audience(model or reply.model, ledger))
 
 
-def _stream(origin: Codec, destination: Codec, data: bytes, model: str | None) -> bytes:
+def _stream(origin: Codec, destination: Codec, data: bytes, ledger: Ledger, model: str | None) -> bytes:
     receiver = Receiver(origin, Source(_PROVIDER, model or ""))
     events = receiver.feed(data) + receiver.flush()
     name = model or next((getattr(event, "model", "") for event in events), "")
-    encoder = destination.stream_encoder(_audience(name))
+    encoder = destination.stream_encoder(_audience(name, ledger))
     return encoder.feed(events) + encoder.flush()
 
 
-def _audience(model: str) -> Audience:
+def _audience(model: str, ledger: Ledger) -> Audience:
     """Return an audience whose ids do not change from run to run: a translation can be compared with the one before."""
-    return Audience(model, created=0, new_id=lambda prefix: f"{prefix}translated")
+    return Audience(model, created=0, new_id=lambda prefix: f"{prefix}translated", ledger=ledger)

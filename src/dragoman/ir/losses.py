@@ -39,25 +39,33 @@ class Ledger:
     def __init__(self, losses: Iterable[Loss] = ()) -> None:
         self._losses = list(losses)
 
+    def record(self, loss: Loss) -> None:
+        """Record `loss`."""
+        self._losses.append(loss)
+
+    def has(self, code: str) -> bool:
+        """Tell whether a loss of this kind has been recorded."""
+        return any(loss.code == code for loss in self._losses)
+
     def dropped(self, code: str, path: str, reason: str, *, changes_meaning: bool = False) -> None:
         """Record that the thing at `path` was left out."""
-        self._losses.append(Loss(code, path, Action.DROPPED, reason, changes_meaning))
+        self.record(Loss(code, path, Action.DROPPED, reason, changes_meaning))
 
     def degraded(self, code: str, path: str, reason: str, *, changes_meaning: bool = False) -> None:
         """Record that the thing at `path` was carried in a poorer form."""
-        self._losses.append(Loss(code, path, Action.DEGRADED, reason, changes_meaning))
+        self.record(Loss(code, path, Action.DEGRADED, reason, changes_meaning))
 
     def emulated(self, code: str, path: str, reason: str) -> None:
         """Record that the thing at `path` was carried by other means with the same effect."""
-        self._losses.append(Loss(code, path, Action.EMULATED, reason))
+        self.record(Loss(code, path, Action.EMULATED, reason))
 
     def clamped(self, code: str, path: str, reason: str) -> None:
         """Record that the number at `path` was moved into the range the target accepts."""
-        self._losses.append(Loss(code, path, Action.CLAMPED, reason))
+        self.record(Loss(code, path, Action.CLAMPED, reason))
 
     def repaired(self, code: str, path: str, reason: str) -> None:
         """Record that the history at `path` broke the target's rules and was mended."""
-        self._losses.append(Loss(code, path, Action.REPAIRED, reason))
+        self.record(Loss(code, path, Action.REPAIRED, reason))
 
     def __iter__(self) -> Iterator[Loss]:
         return iter(self._losses)

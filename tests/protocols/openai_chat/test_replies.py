@@ -17,6 +17,7 @@ from dragoman.ir.request import (
     Image,
     Reasoning,
     Refusal,
+    Search,
     Text,
     ToolCall,
     ToolKind,
@@ -313,7 +314,8 @@ def test_figures_that_are_not_known_are_numbers_nevertheless() -> None:
 def test_what_a_vendor_ran_itself_is_no_call_of_the_clients() -> None:
     message = message_of(
         Foreign("anthropic-messages", "server_tool_use", Raw(b"{}")),
-        Foreign("anthropic-messages", "web_search_tool_result", Raw(b"{}"), "found"),
+        Foreign("anthropic-messages", "web_search_tool_result", Raw(b"{}"), "pages", search=Search()),
+        Foreign("anthropic-messages", "code_execution_tool_result", Raw(b"{}"), "found"),
         ToolCall("h", "search", "{}", ToolKind.HOSTED),
         Text(" it"),
     )

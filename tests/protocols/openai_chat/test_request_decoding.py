@@ -520,3 +520,18 @@ def test_an_unknown_field_is_no_reason_to_lose_the_others() -> None:
     request = decoded({"role": "user", "content": "x", "novel": {"deep": 1}}, ledger=ledger, brand_new=1)
     assert request.messages == (Message(Role.USER, (Text("x"),)),)
     assert codes(ledger) == ["unknown_field"]
+
+
+def test_pages_that_the_model_cited_are_citations_of_its_words() -> None:
+    page = {
+        "type": "url_citation",
+        "url_citation": {"url": "https://u", "title": "T", "start_index": 0, "end_index": 1},
+    }
+    said: dict[str, Any] = {"role": "assistant", "content": "x", "annotations": [page, {"type": "new"}]}
+    (text,) = spoken(**said)
+    assert [(citation.url, citation.title) for citation in text.citations] == [("https://u", "T"), (None, None)]
+    changes: list[dict[str, Any]] = [{"annotations": []}, {"annotations": None}]
+    for change in changes:
+        assert spoken(**(said | change)) == (Text("x"),)
+    assert spoken(**(said | {"content": None})) == ()
+    assert refused(said | {"annotations": 5}) == "messages[0].annotations"

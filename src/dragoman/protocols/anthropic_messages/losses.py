@@ -3,6 +3,7 @@
 from typing import Final
 
 from dragoman.codec import LossNote
+from dragoman.ir.losses import Action
 
 RECORDED: Final = (
     LossNote("allowed_tools", "A choice among some of the tools: only those are sent, which costs the prompt cache."),
@@ -48,15 +49,43 @@ RECORDED: Final = (
 )
 """Codes that reading and writing requests record."""
 
-IN_REPLIES: Final = (
-    LossNote("reply_citations", "Citations of another protocol in a reply: the text stays."),
-    LossNote("reply_foreign", "A block of another protocol in a reply: its readable text stays, if it has any."),
-    LossNote("reply_image", "A picture in a reply: a note says that there was one."),
-    LossNote("reply_refusal", "A refusal in a reply is said as text."),
-    LossNote("reply_seal", "A seal on a text, or one that a tool call gets after it has begun."),
-    LossNote("reply_namespace", "The namespace of a tool call in a reply."),
-    LossNote("reply_usage", "Details of usage beside input, cache, output and thinking."),
+REPLY_CITATIONS: Final = LossNote("reply_citations", "A citation without an address in a reply: the text stays.")
+REPLY_FOREIGN: Final = LossNote(
+    "reply_foreign", "A block of another protocol in a reply: its readable text stands for it.", Action.DEGRADED
 )
-"""What a client of this protocol does not get to see of a reply; an encoder of replies has no ledger."""
+REPLY_FOREIGN_DROPPED: Final = LossNote(
+    "reply_foreign_dropped", "A block of another protocol in a reply that says nothing readable."
+)
+REPLY_SEARCH: Final = LossNote(
+    "reply_search", "What another vendor's web search did: the answer's citations say which pages it comes from."
+)
+REPLY_HOSTED_CALL: Final = LossNote("reply_hosted_call", "A call of a tool that another vendor ran itself.")
+REPLY_IMAGE: Final = LossNote(
+    "reply_image", "A picture in a reply: a note says that there was one.", Action.DROPPED, changes_meaning=True
+)
+REPLY_REFUSAL: Final = LossNote("reply_refusal", "A refusal in a reply is said as text.", Action.DEGRADED)
+REPLY_FILTERED: Final = LossNote(
+    "reply_filtered", "A filter that stopped the model looks like the model's own refusal.", Action.DEGRADED
+)
+REPLY_SEAL: Final = LossNote("reply_seal", "A seal on a text, or one that a tool call gets after it has begun.")
+REPLY_NAMESPACE: Final = LossNote("reply_namespace", "The namespace of a tool call in a reply.")
+REPLY_CUSTOM_CALL: Final = LossNote(
+    "reply_custom_call", "A call whose input is free text: it becomes the string `input`.", Action.EMULATED
+)
+
+IN_REPLIES: Final = (
+    REPLY_CITATIONS,
+    REPLY_FOREIGN,
+    REPLY_FOREIGN_DROPPED,
+    REPLY_SEARCH,
+    REPLY_HOSTED_CALL,
+    REPLY_IMAGE,
+    REPLY_REFUSAL,
+    REPLY_FILTERED,
+    REPLY_SEAL,
+    REPLY_NAMESPACE,
+    REPLY_CUSTOM_CALL,
+)
+"""What a client of this protocol does not get to see of a reply: codes that writing replies records, each once a reply."""
 
 LOSES: Final = (*RECORDED, *IN_REPLIES)

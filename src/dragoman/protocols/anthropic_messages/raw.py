@@ -16,6 +16,7 @@ from dragoman.ir.reply import Usage
 from dragoman.ir.seals import MARK_BYTES, read_seal
 from dragoman.protocols.anthropic_messages import wire
 from dragoman.protocols.anthropic_messages.reply import to_usage
+from dragoman.protocols.anthropic_messages.request_blocks import to_citation
 from dragoman.protocols.anthropic_messages.sealing import returnable
 from dragoman.wire.reading import read
 
@@ -87,21 +88,24 @@ def _unsealed(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw:
         return raw
     kept: list[Raw] = []
     for place, item in enumerate(_read_items(content)):
-        block = _opened(item, target) if MARK_BYTES in bytes(item) else item
+        where = f"{path}.content[{place}]"
+        block = _opened(item, where, target, ledger) if MARK_BYTES in bytes(item) else item
         if block is None:
-            ledger.dropped("foreign_reasoning", f"{path}.content[{place}]", "another upstream's thought")
+            ledger.dropped("foreign_reasoning", where, "another upstream's thought")
         else:
             kept.append(block)
     message["content"] = Raw(_json(kept)) if kept else _NOTHING
     return Raw(_json(message))
 
 
-def _opened(raw: Raw, target: Target) -> Raw | None:
+def _opened(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw | None:
     """Return the block with its seal's native form in place; None when the seal is another upstream's."""
     try:
         thought = _thought(raw)
     except msgspec.DecodeError:
         return raw
+    if thought.type == "text":
+        return _without_citations(raw, path, ledger)
     field = _FIELDS.get(thought.type)
     seal = read_seal(getattr(thought, field) or "") if field else None
     if field is None or seal is None:
@@ -111,6 +115,20 @@ def _opened(raw: Raw, target: Target) -> Raw | None:
     block = _read_fields(raw)
     block[field] = Raw(_json(seal.data))
     return Raw(_json(block))
+
+
+def _without_citations(raw: Raw, path: str, ledger: Ledger) -> Raw:
+    """Return the text without the citations that another protocol's upstream made."""
+    try:
+        block = _fields(raw)
+        cited = _items(block.get("citations", b"[]"))
+    except (msgspec.DecodeError, RecursionError):
+        return raw
+    own = [citation for citation in cited if to_citation(citation).origin == wire.NAME]
+    if len(own) == len(cited):
+        return raw
+    ledger.dropped("citations", path, "citations of another protocol")
+    return Raw(_json(block | {"citations": own or None}))
 
 
 def _read_fields(raw: bytes | Raw) -> dict[str, Raw]:

@@ -1,17 +1,19 @@
 """Whole replies, both ways. https://platform.claude.com/docs/en/api/messages/create#response."""
 
 from collections.abc import Iterable
-from typing import Any, Final, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 import msgspec
 from msgspec import Raw
 
-from dragoman.codec import Audience, Source
+from dragoman.codec import Audience, LossNote, Source
 from dragoman.ir.failures import DragomanError, UpstreamProtocolError
+from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Finish, Reply, Usage
 from dragoman.ir.request import (
     Audio,
     Block,
+    Citation,
     Document,
     Extra,
     Foreign,
@@ -24,7 +26,7 @@ from dragoman.ir.request import (
     ToolResult,
 )
 from dragoman.ir.seals import Seal
-from dragoman.protocols.anthropic_messages import sealing, wire
+from dragoman.protocols.anthropic_messages import losses, sealing, wire
 from dragoman.protocols.anthropic_messages.errors import decode_failure
 from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.ids import ToolIds, message_id
@@ -148,16 +150,16 @@ def encode_reply(reply: Reply, audience: Audience) -> bytes:
     ids = ToolIds(audience.new_id)
     content: list[dict[str, Any] | Raw] = []
     has_calls = False
-    for block in reply.blocks:
-        has_calls = has_calls or type(block) is ToolCall
-        content += encode_said(block, ids)
+    for place, block in enumerate(reply.blocks):
+        has_calls = has_calls or is_for_client(block)
+        content += encode_said(block, ids, Losing(audience.ledger, place))
     message: dict[str, Any] = {
         "id": message_id(reply.id, audience.new_id),
         "type": "message",
         "role": "assistant",
         "model": audience.model,
         "content": content,
-        "stop_reason": stop_reason(reply.finish, has_calls=has_calls),
+        "stop_reason": stop_reason(reply.finish, audience.ledger, has_calls=has_calls),
         "stop_sequence": reply.stop_sequence,
         "usage": whole_usage(reply.usage, audience.input_tokens),
     }
@@ -171,8 +173,15 @@ def own(extras: Iterable[Extra]) -> list[Extra]:
     return [extra for extra in extras if extra.origin == NAME and extra.name not in KNOWN_FIELDS]
 
 
-def stop_reason(finish: Finish, *, has_calls: bool) -> str:
+def is_for_client(block: Block) -> bool:
+    """Tell whether a block is a call for the client to run."""
+    return isinstance(block, ToolCall) and block.kind is not ToolKind.HOSTED
+
+
+def stop_reason(finish: Finish, ledger: Ledger, *, has_calls: bool) -> str:
     """Return why the message ended. Clients act on `tool_use`: it is said when there are calls, and only then."""
+    if finish is Finish.FILTERED:
+        losses.REPLY_FILTERED.once(ledger, "reply.finish")
     if has_calls and finish is Finish.DONE:
         finish = Finish.TOOL_CALLS
     elif not has_calls and finish is Finish.TOOL_CALLS:
@@ -180,20 +189,38 @@ def stop_reason(finish: Finish, *, has_calls: bool) -> str:
     return _STOP_REASONS[finish]
 
 
-def encode_said(block: Block, ids: ToolIds) -> list[dict[str, Any] | Raw]:
+class Losing(NamedTuple):
+    """Where a block of a reply stands, and the ledger for what it loses."""
+
+    ledger: Ledger
+    place: int
+
+    def note(self, loss: LossNote) -> None:
+        """Record that the block loses something."""
+        loss.once(self.ledger, f"reply.content[{self.place}]")
+
+
+def encode_said(block: Block, ids: ToolIds, losing: Losing) -> list[dict[str, Any] | Raw]:
     """Return the blocks that stand for `block`: one, none when there is nothing to say, two when a call has a seal."""
     match block:
-        case Text(text, citations):
+        case Text(text, citations, seal=seal):
+            if seal is not None:
+                losing.note(losses.REPLY_SEAL)
             written: dict[str, Any] = {"type": "text", "text": text}
-            cited = [citation.raw for citation in citations if citation.origin == NAME]
+            cited = [shown for citation in citations if (shown := encode_citation(citation, losing)) is not None]
             return [{**written, "citations": cited} if cited else written]
         case Refusal(text):
+            losing.note(losses.REPLY_REFUSAL)
             return [{"type": "text", "text": text}]
         case Reasoning(seal=seal) if sealing.is_redacted(block):
             return [{"type": "redacted_thinking", "data": sealing.shown(seal)}] if seal else []
         case Reasoning(seal=seal):
             return [{"type": "thinking", "thinking": block.text, "signature": sealing.shown(seal) if seal else ""}]
+        case ToolCall(kind=ToolKind.HOSTED):
+            losing.note(losses.REPLY_HOSTED_CALL)
+            return []
         case ToolCall(id, name, arguments, kind, seal=seal):
+            note_call(block, losing)
             given = (
                 Raw(msgspec.json.encode({"input": arguments})) if kind is ToolKind.CUSTOM else as_object(arguments)[0]
             )
@@ -201,14 +228,56 @@ def encode_said(block: Block, ids: ToolIds) -> list[dict[str, Any] | Raw]:
             return [_carrier(seal), call] if seal else [call]
         case Foreign(origin=origin, raw=raw) if origin == NAME:
             return [raw]
-        case Foreign(text=text):
-            return [{"type": "text", "text": text}] if text else []
+        case Foreign():
+            instead = said_instead(block, losing)
+            return [{"type": "text", "text": instead}] if instead else []
         case Image():
+            losing.note(losses.REPLY_IMAGE)
             return [{"type": "text", "text": IMAGE_NOTE}]
         case Document() | Audio() | ToolResult():
             raise ValueError(f"a reply has no `{type(block).__name__}`")
         case _:
             assert_never(block)
+
+
+def note_call(call: ToolCall, losing: Losing) -> None:
+    """Record what a client's call loses."""
+    if call.namespace is not None:
+        losing.note(losses.REPLY_NAMESPACE)
+    if call.kind is ToolKind.CUSTOM:
+        losing.note(losses.REPLY_CUSTOM_CALL)
+
+
+def said_instead(block: Foreign, losing: Losing) -> str | None:
+    """Return the text that stands for a block of another protocol."""
+    if block.search is not None:
+        losing.note(losses.REPLY_SEARCH)
+        return None
+    losing.note(losses.REPLY_FOREIGN if block.text else losses.REPLY_FOREIGN_DROPPED)
+    return block.text
+
+
+def encode_citation(citation: Citation, losing: Losing) -> Raw | None:
+    """Return a citation as the client gets it: of another protocol only the page, if it is one.
+
+    The page's `encrypted_index` is ours, so that no upstream gets to see it as its own.
+    """
+    if citation.origin == NAME:
+        return citation.raw
+    if citation.url is None:
+        losing.note(losses.REPLY_CITATIONS)
+        return None
+    return Raw(
+        msgspec.json.encode(
+            {
+                "type": "web_search_result_location",
+                "cited_text": "",
+                "url": citation.url,
+                "title": citation.title,
+                "encrypted_index": sealing.shown_citation(citation),
+            }
+        )
+    )
 
 
 IMAGE_NOTE: Final = "[The model made an image, which Anthropic Messages cannot carry.]"

@@ -228,4 +228,7 @@ def to_citation(raw: Raw) -> Citation:
         return Citation(NAME, raw)
     url = fields.get("url") or fields.get("source")
     title = fields.get("title") or fields.get("document_title")
-    return Citation(NAME, raw, url if isinstance(url, str) else None, title if isinstance(title, str) else None)
+    index = fields.get("encrypted_index")
+    known = sealing.received_citation(index) if isinstance(index, str) else None
+    origin, own = (known.origin, known.raw) if known else (NAME, raw)
+    return Citation(origin, own, url if isinstance(url, str) else None, title if isinstance(title, str) else None)

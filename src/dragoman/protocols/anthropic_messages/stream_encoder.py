@@ -25,10 +25,20 @@ from dragoman.ir.events import (
 from dragoman.ir.reply import Usage
 from dragoman.ir.request import Foreign, Image, Reasoning, Refusal, Text, ToolCall, ToolKind
 from dragoman.ir.seals import Seal
-from dragoman.protocols.anthropic_messages import sealing
+from dragoman.protocols.anthropic_messages import losses, sealing
 from dragoman.protocols.anthropic_messages.errors import encode_failure_event
 from dragoman.protocols.anthropic_messages.ids import ToolIds, message_id
-from dragoman.protocols.anthropic_messages.reply import IMAGE_NOTE, final_usage, own, stop_reason, whole_usage
+from dragoman.protocols.anthropic_messages.reply import (
+    IMAGE_NOTE,
+    Losing,
+    encode_citation,
+    final_usage,
+    note_call,
+    own,
+    said_instead,
+    stop_reason,
+    whole_usage,
+)
 from dragoman.protocols.anthropic_messages.wire import NAME
 from dragoman.wire.arguments import compact
 
@@ -50,7 +60,7 @@ _BlockEvent = BlockStart | TextDelta | ReasoningDelta | ArgumentsDelta | SealDel
 class _Open:
     """The block that is being written. `head` is the delta's beginning, up to its text."""
 
-    __slots__ = ("head", "index", "is_custom", "is_thinking", "is_written", "part", "seal", "wire_index")
+    __slots__ = ("head", "index", "is_custom", "is_hosted", "is_thinking", "is_written", "part", "seal", "wire_index")
 
     def __init__(self, index: int, wire_index: int) -> None:
         self.index = index
@@ -59,6 +69,7 @@ class _Open:
         self.is_written = False
         self.is_thinking = False
         self.is_custom = False
+        self.is_hosted = False
         self.part = 0
         self.seal: Seal | None = None
 
@@ -134,6 +145,8 @@ class MessageEncoder:
         current = self._current = _Open(event.index, self._next)
         match block:
             case Text(text) | Refusal(text):
+                if isinstance(block, Refusal):
+                    self._losing(event.index).note(losses.REPLY_REFUSAL)
                 current.head = _DELTA % (self._next, b"text_delta", b"text")
                 self._write(current, _EMPTY_TEXT, out)
                 if text:
@@ -148,20 +161,25 @@ class MessageEncoder:
                         self._say(current, block.text, out)
                 elif seal is not None:
                     self._write_redacted(current, seal, out)
+            case ToolCall(kind=ToolKind.HOSTED):
+                current.is_hosted = True
+                self._losing(event.index).note(losses.REPLY_HOSTED_CALL)
             case ToolCall():
                 self._begin_call(current, block, out)
             case Foreign(origin=origin, raw=raw) if origin == NAME:
                 self._write(current, compact(raw), out)
-            case Foreign(text=text):
-                if text:
-                    self._write_text(current, text, out)
+            case Foreign():
+                if instead := said_instead(block, self._losing(event.index)):
+                    self._write_text(current, instead, out)
             case Image():
+                self._losing(event.index).note(losses.REPLY_IMAGE)
                 self._write_text(current, IMAGE_NOTE, out)
             case _:
                 assert_never(block)
 
     def _begin_call(self, current: _Open, block: ToolCall, out: list[bytes]) -> None:
         self._has_calls = True
+        note_call(block, self._losing(current.index))
         if block.seal is not None:
             carrier = {"type": "thinking", "thinking": "", "signature": sealing.shown(block.seal)}
             self._write(current, _json(carrier), out)
@@ -185,6 +203,8 @@ class MessageEncoder:
         match event:
             case TextDelta(text=text):
                 self._say(current, text, out)
+            case ArgumentsDelta() if current.is_hosted:
+                pass
             case ArgumentsDelta(text=text):
                 self._say(current, _inner(text) if current.is_custom else text, out)
             case ReasoningDelta(text=text, part=part):
@@ -196,10 +216,13 @@ class MessageEncoder:
                 current.seal = seal
                 if current.is_thinking and not current.is_written:
                     self._write_redacted(current, seal, out)
+                elif not current.is_thinking:
+                    self._losing(current.index).note(losses.REPLY_SEAL)
             case CitationDelta(citation=citation):
-                if citation.origin == NAME:
+                shown = encode_citation(citation, self._losing(current.index))
+                if shown is not None:
                     head = _DELTA % (current.wire_index, b"citations_delta", b"citation")
-                    out.append(head + compact(citation.raw) + _DELTA_END)
+                    out.append(head + compact(shown) + _DELTA_END)
             case _:
                 assert_never(event)
 
@@ -223,6 +246,9 @@ class MessageEncoder:
         """The whole block is in its start: it cannot be written before its seal is known."""
         current.is_thinking = False
         self._write(current, _json({"type": "redacted_thinking", "data": sealing.shown(seal)}), out)
+
+    def _losing(self, index: int) -> Losing:
+        return Losing(self._audience.ledger, index)
 
     def _close(self, current: _Open, out: list[bytes]) -> None:
         self._current = None
@@ -258,7 +284,7 @@ class MessageEncoder:
 
     def _finish(self, event: ReplyEnd) -> bytes:
         delta: dict[str, Any] = {
-            "stop_reason": stop_reason(event.finish, has_calls=self._has_calls),
+            "stop_reason": stop_reason(event.finish, self._audience.ledger, has_calls=self._has_calls),
             "stop_sequence": event.stop_sequence,
         }
         ending: dict[str, Any] = {"type": "message_delta", "delta": delta}

@@ -6,7 +6,9 @@ https://platform.openai.com/docs/api-reference/chat/object
 from typing import Any, Final
 
 from dragoman.ir.failures import Failure, FailureKind
+from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Finish, Usage
+from dragoman.protocols.openai_chat import losses
 from dragoman.protocols.openai_chat.wire_replies import CompletionDetails, Number, PromptDetails, WireUsage
 
 _FINISHES: Final = {
@@ -61,12 +63,23 @@ def decode_finish(word: str | None, *, has_calls: bool, has_refusal: bool) -> Fi
     return finish
 
 
-def encode_finish(finish: Finish, *, has_calls: bool, has_refusal: bool) -> str:
+_UNTOLD: Final = {
+    Finish.STOP_SEQUENCE: losses.REPLY_STOP_SEQUENCE,
+    Finish.PAUSED: losses.REPLY_PAUSED,
+    Finish.CONTEXT_FULL: losses.REPLY_CONTEXT_FULL,
+    Finish.REFUSAL: losses.REPLY_REFUSED,
+}
+"""Ends that have no word of their own."""
+
+
+def encode_finish(finish: Finish, ledger: Ledger, *, has_calls: bool, has_refusal: bool) -> str:
     """Return the word for `finish`. A refusal that stands in its own field ends normally, as OpenAI's do."""
     if finish is Finish.DONE and has_calls:
         return "tool_calls"
     if finish is Finish.REFUSAL and has_refusal:
         return "stop"
+    if (loss := _UNTOLD.get(finish)) is not None:
+        loss.once(ledger, "reply.finish")
     return _WORDS[finish]
 
 

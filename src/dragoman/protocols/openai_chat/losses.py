@@ -71,16 +71,50 @@ RAW_LOSSES: Final = {
 }
 """What the raw lane records: the seals of other upstreams are taken out."""
 
-REPLY_LOSSES: Final = (
-    LossNote("text_seal", "a seal on a text has no place in a Chat reply"),
-    LossNote(
-        "foreign_reply_block", "another protocol's own block in a reply is told in words, or left out when it has none"
-    ),
-    LossNote("stop_sequence", "a Chat reply does not say which stop sequence ended it"),
-    LossNote("pause", "a paused turn ends a Chat reply normally"),
-    LossNote("citation_without_url", "a citation without an address has no place in a Chat reply"),
+REPLY_CITATIONS: Final = LossNote("reply_citations", "a citation without an address has no place in a Chat reply")
+REPLY_CITED_TEXT: Final = LossNote(
+    "reply_cited_text", "of what a citation says only the page's address and title stay", Action.DEGRADED
 )
-"""What encoding a reply may lose. It keeps no ledger: these are for the documentation."""
+REPLY_CITED_PLACE: Final = LossNote(
+    "reply_cited_place", "a streamed citation does not say which words it is for", Action.DEGRADED
+)
+REPLY_FOREIGN: Final = LossNote(
+    "reply_foreign", "another protocol's own block in a reply is told in words", Action.DEGRADED
+)
+REPLY_FOREIGN_DROPPED: Final = LossNote("reply_foreign_dropped", "another protocol's own block in a reply has no words")
+REPLY_SEARCH: Final = LossNote(
+    "reply_search", "what a vendor's web search did: the answer's annotations say which pages it comes from"
+)
+REPLY_HOSTED_CALL: Final = LossNote("reply_hosted_call", "a call of a tool that the vendor ran itself")
+REPLY_SEAL: Final = LossNote("reply_seal", "a seal on a text has no place in a Chat reply")
+REPLY_NAMESPACE: Final = LossNote("reply_namespace", "the namespace of a tool call in a reply")
+REPLY_STOP_SEQUENCE: Final = LossNote(
+    "reply_stop_sequence", "a Chat reply does not say that, or which, stop sequence ended it"
+)
+REPLY_PAUSED: Final = LossNote("reply_paused", "a paused turn ends a Chat reply normally", changes_meaning=True)
+REPLY_CONTEXT_FULL: Final = LossNote(
+    "reply_context_full", "a full context window looks like the limit of output tokens", Action.DEGRADED
+)
+REPLY_REFUSED: Final = LossNote(
+    "reply_refused", "a refusal without words of its own looks like a content filter", Action.DEGRADED
+)
+
+REPLY_LOSSES: Final = (
+    REPLY_CITATIONS,
+    REPLY_CITED_TEXT,
+    REPLY_CITED_PLACE,
+    REPLY_FOREIGN,
+    REPLY_FOREIGN_DROPPED,
+    REPLY_SEARCH,
+    REPLY_HOSTED_CALL,
+    REPLY_SEAL,
+    REPLY_NAMESPACE,
+    REPLY_STOP_SEQUENCE,
+    REPLY_PAUSED,
+    REPLY_CONTEXT_FULL,
+    REPLY_REFUSED,
+)
+"""What encoding a reply may lose: each is recorded once a reply."""
 
 LOSES: Final = (*(LossNote(code, row.meaning) for code, row in REQUEST_LOSSES.items()), *REPLY_LOSSES)
 

@@ -10,8 +10,9 @@ from typing import Any, Final, assert_never
 import msgspec
 from msgspec import Raw
 
-from dragoman.codec import Audience, Source
+from dragoman.codec import Audience, LossNote, Source
 from dragoman.ir.failures import DragomanError, RequestError, UpstreamProtocolError
+from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Finish, Reply
 from dragoman.ir.request import (
     Audio,
@@ -24,6 +25,7 @@ from dragoman.ir.request import (
     Image,
     Reasoning,
     Refusal,
+    Search,
     Text,
     ToolCall,
     ToolKind,
@@ -31,6 +33,7 @@ from dragoman.ir.request import (
     UrlData,
 )
 from dragoman.ir.seals import Seal
+from dragoman.protocols.openai_chat import losses
 from dragoman.protocols.openai_chat.endings import (
     decode_finish,
     decode_usage,
@@ -259,12 +262,15 @@ def _finished(calls: Sequence[ToolCall], finish: Finish) -> Iterator[ToolCall]:
 
 def encode_reply(reply: Reply, audience: Audience) -> bytes:
     """Return the reply as a client of this protocol reads it."""
+    ledger = audience.ledger
+    for place, block in enumerate(reply.blocks):
+        note_block(block, ledger, place)
     calls = [encode_call(block) for block in reply.blocks if isinstance(block, ToolCall) and is_for_client(block)]
     refusal = "".join(block.text for block in reply.blocks if isinstance(block, Refusal))
-    finish = encode_finish(reply.finish, has_calls=bool(calls), has_refusal=bool(refusal))
+    finish = encode_finish(reply.finish, ledger, has_calls=bool(calls), has_refusal=bool(refusal))
     message: dict[str, Any] = {"role": "assistant", "content": _encode_text(reply.blocks), "refusal": refusal or None}
     message |= _encode_reasoning(reply.blocks)
-    if annotations := list(_encode_annotations(reply.blocks)):
+    if annotations := list(_encode_annotations(reply.blocks, ledger)):
         message["annotations"] = annotations
     if images := [encode_picture(block) for block in reply.blocks if isinstance(block, Image)]:
         message["images"] = images
@@ -287,13 +293,33 @@ def client_id(upstream_id: str, audience: Audience) -> str:
     return upstream_id if upstream_id.startswith(_ID_PREFIX) else audience.new_id(f"{_ID_PREFIX}-")
 
 
+def note_block(block: Block, ledger: Ledger, place: int) -> None:
+    """Record what a block of a reply loses; its citations are not looked at."""
+    loss: LossNote | None = None
+    match block:
+        case Text(seal=Seal()):
+            loss = losses.REPLY_SEAL
+        case ToolCall(kind=ToolKind.HOSTED):
+            loss = losses.REPLY_HOSTED_CALL
+        case ToolCall(namespace=str()):
+            loss = losses.REPLY_NAMESPACE
+        case Foreign(search=Search()):
+            loss = losses.REPLY_SEARCH
+        case Foreign(text=text):
+            loss = losses.REPLY_FOREIGN if text else losses.REPLY_FOREIGN_DROPPED
+        case _:
+            pass
+    if loss is not None:
+        loss.once(ledger, f"reply.content[{place}]")
+
+
 def visible_text(block: Block) -> str:
     """Return what a block puts into the message's content."""
     match block:
         case Text(text=text):
             return text
-        case Foreign(text=text):
-            return text or ""
+        case Foreign(text=text, search=search):
+            return "" if search else text or ""
         case Reasoning() | Refusal() | ToolCall() | Image() | Document() | Audio() | ToolResult():
             return ""
         case _:
@@ -318,12 +344,25 @@ def _encode_reasoning(blocks: Sequence[Block]) -> dict[str, Any]:
     return fields
 
 
-def _encode_annotations(blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
-    citations = (
-        citation for block in blocks if isinstance(block, Text) for citation in block.citations if citation.url
-    )
-    for index, citation in enumerate(citations):
-        yield encode_citation(citation, index)
+def _encode_annotations(blocks: Sequence[Block], ledger: Ledger) -> Iterator[dict[str, Any]]:
+    """Yield the citations as annotations. One that does not say which words it is for is for all of its block."""
+    index = length = 0
+    for place, block in enumerate(blocks):
+        start, length = length, length + len(visible_text(block))
+        for citation in block.citations if isinstance(block, Text) else ():
+            if not note_citation(citation, ledger, place):
+                continue
+            whole = msgspec.structs.replace(citation, start=start, end=length)
+            yield encode_citation(whole if citation.start is None else citation, index)
+            index += 1
+
+
+def note_citation(citation: Citation, ledger: Ledger, place: int) -> bool:
+    """Record what a citation loses; tell whether anything is left of it."""
+    if citation.origin != ORIGIN or not citation.url:
+        loss = losses.REPLY_CITED_TEXT if citation.url else losses.REPLY_CITATIONS
+        loss.once(ledger, f"reply.content[{place}]")
+    return bool(citation.url)
 
 
 def encode_citation(citation: Citation, index: int) -> dict[str, Any]:

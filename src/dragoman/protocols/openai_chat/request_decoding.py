@@ -33,6 +33,7 @@ from dragoman.ir.request import (
 )
 from dragoman.protocols.openai_chat.parts import cache_from, decode_image, decode_parts, decode_result, with_cache
 from dragoman.protocols.openai_chat.reasoning import decode_call_seal, decode_history
+from dragoman.protocols.openai_chat.reply import decode_citation
 from dragoman.protocols.openai_chat.tool_decoding import decode_choice, decode_tools, forbids_parallel
 from dragoman.protocols.openai_chat.wire import (
     ORIGIN,
@@ -55,6 +56,7 @@ from dragoman.wire.reading import read, read_with
 
 _BODY: Final = msgspec.json.Decoder(Body)
 _MESSAGE: Final[msgspec.json.Decoder[WireMessage]] = msgspec.json.Decoder(WireMessage)
+_ANNOTATIONS: Final[msgspec.json.Decoder[list[Raw]]] = msgspec.json.Decoder(list[Raw])
 _PICTURES: Final[msgspec.json.Decoder[list[Picture]]] = msgspec.json.Decoder(list[Picture])
 
 _INSTRUCTIONS: Final = (Role.SYSTEM, Role.DEVELOPER)
@@ -168,7 +170,7 @@ def _decode_assistant(message: AssistantMessage, index: int) -> tuple[Block, ...
     text = message.reasoning if message.reasoning_content is None else message.reasoning_content
     blocks: list[Block] = [*decode_history(text, message.reasoning_details, f"{path}.reasoning_details")]
     if message.content:
-        blocks += decode_parts(message.content, f"{path}.content")
+        blocks += _cited(decode_parts(message.content, f"{path}.content"), message.annotations, f"{path}.annotations")
     if is_given(message.images):
         blocks += _decode_pictures(message.images, f"{path}.images")
     if message.refusal:
@@ -181,6 +183,17 @@ def _decode_assistant(message: AssistantMessage, index: int) -> tuple[Block, ...
         _decode_call(call, f"{path}.tool_calls[{number}]") for number, call in enumerate(message.tool_calls or ())
     )
     return tuple(blocks)
+
+
+def _cited(blocks: Sequence[Block], annotations: Raw, path: str) -> Sequence[Block]:
+    """Return what the model said with the pages that it cited, on its last words."""
+    if not is_given(annotations):
+        return blocks
+    raws: list[Raw] = read_with(_ANNOTATIONS, annotations, path, lambda _path, _value: None)
+    *before, last = blocks
+    if not raws or not isinstance(last, Text):
+        return blocks
+    return (*before, msgspec.structs.replace(last, citations=tuple(map(decode_citation, raws))))
 
 
 def _decode_pictures(images: Raw, path: str) -> Iterator[Block]:

@@ -28,10 +28,19 @@ from dragoman.ir.events import (
 from dragoman.ir.reply import Usage
 from dragoman.ir.request import Citation, Foreign, Image, Reasoning, Refusal, Text, ToolCall, ToolKind
 from dragoman.ir.seals import Seal
+from dragoman.protocols.openai_chat import losses
 from dragoman.protocols.openai_chat.endings import encode_finish, encode_usage
 from dragoman.protocols.openai_chat.errors import encode_failure_event
 from dragoman.protocols.openai_chat.reasoning import call_extra, details_for_client
-from dragoman.protocols.openai_chat.reply import client_id, encode_citation, encode_picture, is_for_client
+from dragoman.protocols.openai_chat.reply import (
+    client_id,
+    encode_citation,
+    encode_picture,
+    is_for_client,
+    note_block,
+    note_citation,
+    visible_text,
+)
 
 _encode: Final = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
@@ -130,8 +139,8 @@ class ChatStreamEncoder:
                 return self._finish_block(index)
             case SealDelta(index, seal):
                 return self._keep_seal(index, seal)
-            case CitationDelta(_, citation):
-                return self._write_citation(citation)
+            case CitationDelta(index, citation):
+                return self._write_citation(index, citation)
             case ReplyStart():
                 return self._start(event)
             case ReplyEnd():
@@ -158,7 +167,9 @@ class ChatStreamEncoder:
         return self._delta(b'"role":"assistant","content":null')
 
     def _finish(self, end: ReplyEnd) -> bytes:
-        word = encode_finish(end.finish, has_calls=self._next_call > 0, has_refusal=self._has_refusal)
+        word = encode_finish(
+            end.finish, self._audience.ledger, has_calls=self._next_call > 0, has_refusal=self._has_refusal
+        )
         tail = self._delta_tail.replace(b"null", b'"%b"' % word.encode(), 1)
         if not self._audience.wants_usage:
             return self._head + tail + _DONE
@@ -169,11 +180,12 @@ class ChatStreamEncoder:
     # Blocks
 
     def _begin(self, index: int, block: Text | Reasoning | ToolCall | Refusal | Foreign | Image) -> bytes:
+        note_block(block, self._audience.ledger, index)
         match block:
             case Text(text=text, citations=citations):
                 self._text_heads[index] = head = self._head + b'"content":'
                 written = head + _encode(text) + self._delta_tail if text else b""
-                return written + b"".join(map(self._write_citation, citations))
+                return written + b"".join(self._write_citation(index, citation) for citation in citations)
             case Refusal(text=text):
                 self._has_refusal = True
                 self._text_heads[index] = head = self._head + b'"refusal":'
@@ -182,7 +194,8 @@ class ChatStreamEncoder:
                 return self._begin_thought(index, block)
             case ToolCall():
                 return self._begin_call(index, block) if is_for_client(block) else b""
-            case Foreign(text=text):
+            case Foreign():
+                text = visible_text(block)
                 return self._delta(b'"content":' + _encode(text)) if text else b""
             case Image():
                 return self._delta(b'"images":' + _encode([encode_picture(block)]))
@@ -199,11 +212,16 @@ class ChatStreamEncoder:
         carrier = self._calls.get(index) or self._thoughts.get(index)
         if carrier is not None:
             carrier.seal = seal
+        else:
+            losses.REPLY_SEAL.once(self._audience.ledger, f"reply.content[{index}]")
         return b""
 
-    def _write_citation(self, citation: Citation) -> bytes:
-        if not citation.url:
+    def _write_citation(self, index: int, citation: Citation) -> bytes:
+        ledger = self._audience.ledger
+        if not note_citation(citation, ledger, index):
             return b""
+        if citation.start is None:
+            losses.REPLY_CITED_PLACE.once(ledger, f"reply.content[{index}]")
         annotation = encode_citation(citation, self._citations)
         self._citations += 1
         return self._delta(b'"annotations":' + _encode([annotation]))
