@@ -19,6 +19,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether a JSON Schema for the answer can be given."""
     sampling: bool = True
     """Whether temperature, top_p and top_k are accepted at all (reasoning models refuse them)."""
+    web_search: bool = False
+    """Whether the vendor searches the web itself when asked to. OpenAI's Chat takes `web_search_options` for some models only."""
 
     # --- openai-chat ---
     max_tokens_field: str = "max_tokens"

@@ -23,7 +23,7 @@ MEANT: dict[str, tuple[dict[str, Any], ...]] = {
 }
 """Fields whose loss changes the answer."""
 NEEDED: dict[str, tuple[dict[str, Any], ...]] = {
-    CHAT: ({"n": 2}, {"logprobs": True}, {"web_search_options": {}}, {"modalities": ["audio"]}),
+    CHAT: ({"n": 2}, {"logprobs": True}, {"modalities": ["audio"]}),
     MESSAGES: ({"mcp_servers": [{"type": "url", "url": "https://x.example", "name": "x"}]},),
 }
 """Fields without which there is no answer."""

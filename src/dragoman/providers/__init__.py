@@ -15,9 +15,10 @@ import msgspec
 
 from dragoman.dialects import Dialect
 
-ANTHROPIC = Dialect(tool_name_limit=128)
-"""Anthropic's own server: tool names up to 128 characters."""
-_REFERENCE = {"anthropic-messages": ANTHROPIC}
+ANTHROPIC = Dialect(tool_name_limit=128, web_search=True)
+"""Anthropic's own server: tool names up to 128 characters, a web search of its own."""
+_SEARCHING = Dialect(web_search=True)
+_REFERENCE = {"anthropic-messages": ANTHROPIC, "openai-responses": _SEARCHING, "gemini-generate": _SEARCHING}
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):

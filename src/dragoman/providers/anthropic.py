@@ -5,11 +5,11 @@ from dragoman.providers import ANTHROPIC, Model, Provider
 
 # Thinking is a budget of tokens, effort is not known, and a system message may only come first.
 # platform.claude.com/docs/en/build-with-claude/extended-thinking
-_BUDGET = Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)
+_BUDGET = Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False)
 # Adaptive thinking, sampling parameters still taken.  platform.claude.com/docs/en/build-with-claude/adaptive-thinking
-_ADAPTIVE = Dialect(tool_name_limit=128, mid_system=False)
+_ADAPTIVE = Dialect(tool_name_limit=128, web_search=True, mid_system=False)
 # Temperature, top_p and top_k are refused.
-_CURRENT = Dialect(tool_name_limit=128, sampling=False)
+_CURRENT = Dialect(tool_name_limit=128, web_search=True, sampling=False)
 _SEES = ("text", "image", "pdf")
 
 

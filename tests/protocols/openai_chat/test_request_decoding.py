@@ -420,11 +420,11 @@ def test_usage_is_wanted_where_it_was_asked_for(fields: dict[str, Any], expected
 
 def test_fields_that_only_chat_has_are_kept_and_the_grave_ones_matter() -> None:
     extras = decoded(
-        logprobs=True, top_logprobs=3, modalities=["text", "audio"], audio={"voice": "x"}, web_search_options={},
+        logprobs=True, top_logprobs=3, modalities=["text", "audio"], audio={"voice": "x"},
         logit_bias={"1": 2}, store=True, metadata={"a": "b"}, verbosity="low", brand_new=[1], nothing=None,
     ).extras  # fmt: skip
     assert {extra.name: extra.matters for extra in extras} == {
-        "logprobs": True, "top_logprobs": True, "modalities": True, "audio": True, "web_search_options": True,
+        "logprobs": True, "top_logprobs": True, "modalities": True, "audio": True,
         "logit_bias": False, "store": False, "metadata": False, "verbosity": False, "brand_new": False,
     }  # fmt: skip
     assert all(extra.origin == "openai-chat" for extra in extras)

@@ -45,6 +45,8 @@ RECORDED: Final = (
     LossNote("top_k", "top_k while thinking: left out."),
     LossNote("top_p", "top_p beside temperature, or while thinking: left out."),
     LossNote("turn_effort", "An effort that holds for one turn only."),
+    LossNote("web_search", "Another vendor's web search: Anthropic's own stands in for it."),
+    LossNote("web_search_size", "How much the model is to read of what a web search finds."),
     LossNote("unknown_field", "A field inside a message or a tool that the gateway does not know."),
 )
 """Codes that reading and writing requests record."""

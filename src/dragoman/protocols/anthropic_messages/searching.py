@@ -6,10 +6,14 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.ir.losses import Ledger
-from dragoman.ir.request import Page, Search, UserLocation, WebSearch
+from dragoman.ir.request import HostedTool, Page, Search, UserLocation, WebSearch
 from dragoman.protocols.anthropic_messages import wire
 from dragoman.wire.reading import read
 
+SEARCH_NAME: Final = "web_search"
+"""How the tool is called, by the API's own rule."""
+SEARCH_TYPE: Final = "web_search_20250305"
+"""The version that every model with web search takes."""
 _PREFIX: Final = "web_search_"
 _tool: Final = msgspec.json.Decoder(wire.WebSearchTool)
 
@@ -29,6 +33,28 @@ def decode_search(kind: str, raw: Raw, path: str, ledger: Ledger) -> WebSearch |
 
 def _location(place: wire.LocationParam) -> UserLocation:
     return UserLocation(place.city, place.region, place.country, place.timezone)
+
+
+def encode_search(tool: HostedTool, search: WebSearch, path: str, ledger: Ledger) -> dict[str, Any]:
+    """Return the tool for a search that another protocol's `tool` asks for."""
+    ledger.emulated("web_search", path, f"`{tool.type}` becomes Anthropic's own search")
+    if search.context_size is not None:
+        ledger.dropped("web_search_size", path, "how much the model reads of what it finds cannot be set")
+    # The API takes one list or the other.
+    allowed = [domain for domain in search.allowed_domains if domain not in search.blocked_domains]
+    blocked = () if search.allowed_domains else search.blocked_domains
+    place = search.location and {"type": "approximate", **_given(msgspec.structs.asdict(search.location))}
+    asked = {
+        "allowed_domains": allowed,
+        "blocked_domains": blocked,
+        "max_uses": search.max_uses,
+        "user_location": place,
+    }
+    return {"type": SEARCH_TYPE, "name": SEARCH_NAME, **_given(asked)}
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
 
 
 def told_search(kind: str, fields: dict[str, Any]) -> Search | None:

@@ -7,7 +7,18 @@ from msgspec import UNSET, Raw, UnsetType
 
 from dragoman.codec import Target
 from dragoman.ir.losses import Ledger
-from dragoman.ir.request import CacheBreakpoint, CustomTool, Extra, FunctionTool, HostedTool, Request, Tool, ToolChoice
+from dragoman.ir.request import (
+    CacheBreakpoint,
+    CustomTool,
+    Extra,
+    FunctionTool,
+    HostedTool,
+    Request,
+    Tool,
+    ToolChoice,
+    WebSearch,
+)
+from dragoman.protocols.anthropic_messages.searching import SEARCH_NAME, encode_search
 from dragoman.protocols.anthropic_messages.wire import NAME, CacheControl
 
 _EMPTY_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
@@ -46,16 +57,24 @@ def encode_tools(request: Request, target: Target, ledger: Ledger) -> list[dict[
         path = f"tools[{place}]"
         if allowed is not None and tool.name not in allowed:
             continue
-        if isinstance(tool, HostedTool) and tool.origin != NAME:
-            reason = f"`{tool.type}` is run by another vendor"
+        name = sent_name(tool, target)
+        if name is None:
+            reason = f"`{getattr(tool, 'type', '')}` is run by another vendor"
             ledger.dropped("hosted_tool", path, reason, changes_meaning=True)
             continue
-        if tool.name in seen:
-            ledger.dropped("duplicate_tool", path, f"there already is a tool `{tool.name}`")
+        if name in seen:
+            ledger.dropped("duplicate_tool", path, f"there already is a tool `{name}`")
             continue
-        seen.add(tool.name)
+        seen.add(name)
         encoded.append(_tool(tool, path, target, ledger))
     return encoded
+
+
+def sent_name(tool: Tool, target: Target) -> str | None:
+    """Return the name under which a tool is sent; None when it is not: another vendor runs it."""
+    if not isinstance(tool, HostedTool) or tool.origin == NAME:
+        return tool.name
+    return SEARCH_NAME if tool.search is not None and target.dialect.web_search else None
 
 
 def _tool(tool: Tool, path: str, target: Target, ledger: Ledger) -> dict[str, Any] | Raw:
@@ -65,6 +84,8 @@ def _tool(tool: Tool, path: str, target: Target, ledger: Ledger) -> dict[str, An
         case CustomTool(name, description):
             ledger.emulated("custom_tool", path, "free text becomes the string `input` of a function")
             return {"name": name, "description": _with_grammar(description, tool.format), "input_schema": _FREE_TEXT}
+        case HostedTool(origin=origin, search=WebSearch() as search) if origin != NAME:
+            return encode_search(tool, search, path, ledger)
         case HostedTool(raw=raw):
             return raw
         case _:
@@ -183,10 +204,22 @@ def encode_choice(request: Request, target: Target, ledger: Ledger, *, has_tools
     is_switched = request.parallel_tools is False and target.dialect.parallel_tool_calls
     if choice is None and not is_switched:
         return None
-    choice = choice or ToolChoice("auto")
+    choice = _sent_choice(choice or ToolChoice("auto"), request, target, ledger)
     written: dict[str, Any] = {"type": choice.mode}
     if choice.mode == "tool":
         written["name"] = choice.name
     if choice.mode != "none" and request.parallel_tools is not None and target.dialect.parallel_tool_calls:
         written["disable_parallel_tool_use"] = not request.parallel_tools
     return written
+
+
+def _sent_choice(choice: ToolChoice, request: Request, target: Target, ledger: Ledger) -> ToolChoice:
+    """Return the choice with the name under which its tool is sent; a choice of a tool that is not becomes `auto`."""
+    hosted = next((tool for tool in request.tools if tool.name == choice.name and isinstance(tool, HostedTool)), None)
+    if choice.mode != "tool" or hosted is None:
+        return choice
+    name = sent_name(hosted, target)
+    if name is None:
+        ledger.dropped("tool_choice", "tool_choice", f"`{choice.name}` is not sent", changes_meaning=True)
+        return ToolChoice("auto")
+    return ToolChoice("tool", name)

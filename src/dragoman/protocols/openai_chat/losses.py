@@ -41,6 +41,11 @@ REQUEST_LOSSES: Final = {
     "tool_result_media": _Row(Action.EMULATED, "pictures and files in a tool's result follow in a user message"),
     "duplicate_tool": _Row(Action.REPAIRED, "of several tools with one name the first counts"),
     "hosted_tool": _Row(Action.DROPPED, "a tool that another vendor runs itself", changes_meaning=True),
+    "web_search": _Row(Action.EMULATED, "another vendor's web search: this one's own stands in for it"),
+    "web_search_domains": _Row(
+        Action.DROPPED, "this vendor's web search cannot be held to domains", changes_meaning=True
+    ),
+    "web_search_uses": _Row(Action.DROPPED, "how often to search is this vendor's own business"),
     "tool_field": _Row(Action.DROPPED, "a tool's field that Chat does not have"),
     "tool_choice": _Row(Action.DROPPED, "the tool choice names no tool that is left", changes_meaning=True),
     "tool_choice_required": _Row(

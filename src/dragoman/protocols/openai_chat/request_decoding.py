@@ -66,7 +66,6 @@ _OWN_FIELDS: Final[dict[str, Callable[[bytes], bool]]] = {
     "modalities": lambda value: b"audio" in value or b"image" in value,
     "logprobs": lambda value: value == b"true",
     "top_logprobs": lambda value: value != b"0",
-    "web_search_options": lambda _: True,
     "prediction": lambda _: False,
     "logit_bias": lambda _: False,
     "store": lambda _: False,

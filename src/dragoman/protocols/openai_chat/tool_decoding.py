@@ -9,6 +9,7 @@ from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Tool, ToolChoice
 from dragoman.protocols.openai_chat.parts import cache_from
+from dragoman.protocols.openai_chat.searching import decode_options, decode_search
 from dragoman.protocols.openai_chat.wire import (
     ORIGIN,
     AllowedTool,
@@ -41,12 +42,14 @@ _MODES: Final[dict[str, Literal["auto", "any", "none"]]] = {
 
 
 def decode_tools(body: Body, ledger: Ledger) -> tuple[Tool, ...]:
-    """Return the tools, and the functions of before there were tools."""
+    """Return the tools, the functions of before there were tools, and the web search that is asked for beside them."""
     tools = [_decode_tool(raw, f"tools[{index}]", ledger) for index, raw in enumerate(body.tools or ())]
     tools += (
         _decode_legacy(function, f"functions[{index}].parameters")
         for index, function in enumerate(body.functions or ())
     )
+    if is_given(body.web_search_options):
+        tools.append(decode_options(body.web_search_options, ledger))
     return tuple(tools)
 
 
@@ -70,7 +73,8 @@ def _decode_tool(raw: Raw, path: str, ledger: Ledger) -> Tool:
         field = "input_schema" if is_given(flat.input_schema) else "parameters"
         schema = _schema(getattr(flat, field), f"{path}.{field}")
         return FunctionTool(flat.name, flat.description, schema, flat.strict, cache_from(flat.cache_control))
-    return HostedTool(ORIGIN, kind.type, kind.name or kind.type, raw)
+    search = decode_search(raw, path, ledger) if kind.type.startswith("web_search") else None
+    return HostedTool(ORIGIN, kind.type, kind.name or kind.type, raw, search)
 
 
 def _decode_legacy(function: LegacyFunction, path: str) -> FunctionTool:

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.codec import Target
-from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Request, Tool, ToolChoice
+from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Request, Tool, ToolChoice, WebSearch
 from dragoman.protocols.openai_chat.losses import Tally
+from dragoman.protocols.openai_chat.searching import OPTIONS, encode_search
 from dragoman.protocols.openai_chat.wire import ORIGIN
 
 _NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
@@ -35,14 +36,15 @@ _grammar_of: Final = msgspec.json.Decoder(_Grammar).decode
 
 
 def encode_tools(request: Request, target: Target, tally: Tally) -> dict[str, Any]:
-    """Return the fields `tools`, `tool_choice` and `parallel_tool_calls`; none of them without tools."""
+    """Return `web_search_options`, and the fields `tools`, `tool_choice` and `parallel_tool_calls`; none of these without tools."""
     tools = dict(_encode_tools(request.tools, target, tally))
     choice, dialect = request.tool_choice, target.dialect
+    fields: dict[str, Any] = {OPTIONS: options} if (options := tools.pop(OPTIONS, None)) is not None else {}
     if not tools:
         if choice and choice.mode in ("any", "tool"):
             tally.add("tool_choice", "tool_choice")
-        return {}
-    fields: dict[str, Any] = {"tools": list(tools.values())}
+        return fields
+    fields["tools"] = list(tools.values())
     if choice is not None:
         fields |= _encode_choice(choice, tools, target, tally)
     if request.parallel_tools is not None:
@@ -61,7 +63,9 @@ def _encode_tools(tools: Sequence[Tool], target: Target, tally: Tally) -> Iterat
             tally.add("duplicate_tool", path, f"`{tool.name}`")
             continue
         encoded = _encode_tool(tool, path, target, tally)
-        if encoded is not None:
+        if isinstance(tool, HostedTool) and _is_beside(tool, target):
+            yield OPTIONS, encoded
+        elif encoded is not None:
             seen.add(tool.name)
             yield tool.name, encoded
 
@@ -77,6 +81,8 @@ def _encode_tool(tool: Tool, path: str, target: Target, tally: Tally) -> Any:  #
             if tool.format is not None:
                 custom["format"] = _encode_grammar(tool.format)
             return {"type": "custom", "custom": custom}
+        case HostedTool(search=WebSearch() as search) if _is_beside(tool, target):
+            return encode_search(tool, search, path, tally)
         case HostedTool(origin=origin, raw=raw) if origin == ORIGIN:
             return raw
         case HostedTool():
@@ -84,6 +90,12 @@ def _encode_tool(tool: Tool, path: str, target: Target, tally: Tally) -> Any:  #
             return None
         case _:
             assert_never(tool)
+
+
+def _is_beside(tool: HostedTool, target: Target) -> bool:
+    """Tell whether a web search is asked for beside the tools, as OpenAI's is."""
+    is_own = tool.origin == ORIGIN
+    return tool.type == OPTIONS if is_own else tool.search is not None and target.dialect.web_search
 
 
 def _encode_function(tool: FunctionTool, path: str, target: Target, tally: Tally) -> dict[str, Any]:

@@ -264,6 +264,39 @@ class LegacyFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: Raw = Raw()
 
 
+class Location(msgspec.Struct, frozen=True, gc=False):
+    """Where the user is, roughly."""
+
+    city: str | None = None
+    region: str | None = None
+    country: str | None = None
+    timezone: str | None = None
+
+
+class UserPlace(msgspec.Struct, frozen=True, gc=False):
+    """`user_location` with Chat's envelope, which Responses does without."""
+
+    approximate: Location | None = None
+    city: str | None = None
+    region: str | None = None
+    country: str | None = None
+    timezone: str | None = None
+
+
+class SearchFilters(msgspec.Struct, frozen=True):
+    """Where to search (Responses)."""
+
+    allowed_domains: list[str] | None = None
+
+
+class SearchOptions(msgspec.Struct, frozen=True):
+    """`web_search_options`, or a tool `web_search` in Responses' shape. https://platform.openai.com/docs/guides/tools-web-search."""
+
+    search_context_size: str | None = None
+    user_location: UserPlace | None = None
+    filters: SearchFilters | None = None
+
+
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request. Messages and tools are decoded one by one; the fields from `audio` on have no counterpart elsewhere."""
 
