@@ -31,6 +31,7 @@ from dragoman.protocols.anthropic_messages.errors import decode_failure
 from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.ids import ToolIds, message_id
 from dragoman.protocols.anthropic_messages.request_blocks import to_citations
+from dragoman.protocols.anthropic_messages.safeguards import with_results
 from dragoman.protocols.anthropic_messages.wire import NAME
 from dragoman.wire.arguments import as_object
 
@@ -163,7 +164,7 @@ def encode_reply(reply: Reply, audience: Audience) -> bytes:
         "stop_sequence": reply.stop_sequence,
         "usage": whole_usage(reply.usage, audience.input_tokens),
     }
-    for extra in own(reply.extras):
+    for extra in with_results(own(reply.extras), audience.request):
         message[extra.name] = extra.value
     return msgspec.json.encode(message)
 

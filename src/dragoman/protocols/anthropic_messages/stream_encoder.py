@@ -39,6 +39,7 @@ from dragoman.protocols.anthropic_messages.reply import (
     stop_reason,
     whole_usage,
 )
+from dragoman.protocols.anthropic_messages.safeguards import with_results
 from dragoman.protocols.anthropic_messages.wire import NAME
 from dragoman.wire.arguments import compact
 
@@ -288,7 +289,7 @@ class MessageEncoder:
             "stop_sequence": event.stop_sequence,
         }
         ending: dict[str, Any] = {"type": "message_delta", "delta": delta}
-        for extra in own(event.extras):
+        for extra in with_results(own(event.extras), self._audience.request):
             (ending if extra.name in _TOP_LEVEL else delta)[extra.name] = extra.value
         ending["usage"] = final_usage(self._start_usage.merged(event.usage), self._audience.input_tokens)
         return b"event: message_delta\ndata: %b\n\n%b" % (compact(_json(ending)), _STOP)
