@@ -28,15 +28,21 @@ class Operation(Enum):
     COUNT = "count"
     MODELS = "models"
     MODEL = "model"
+    UNSERVED = "not served"
+    """What the protocol has and the gateway does not: answered with 501, in the protocol's own words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A path that the gateway serves for a protocol, without any prefix; `{model}` stands for a path segment."""
+    """A path that the gateway serves for a protocol, without any prefix; `{model}` stands for a model's id, slashes included.
+
+    `streams` tells whether the reply streams, where the path says so; None: the body does.
+    """
 
     method: str
     path: str
     operation: Operation
+    streams: bool | None = None
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -86,7 +92,7 @@ class ModelCard(msgspec.Struct, frozen=True):
 
 
 class Peek(msgspec.Struct, frozen=True):
-    """The little of a request that the raw lane needs to know."""
+    """The little of a request that the raw lane needs to know. `model` is empty where the path names it and not the body."""
 
     model: str
     stream: bool = False
@@ -149,6 +155,7 @@ class Codec:
 
     # --- as the client's side ---
     decode_request: Callable[[bytes, Ledger], Request]
+    """What the path says and not the body (Gemini: the model, whether to stream) is left at its default."""
     encode_reply: Callable[[Reply, Audience], bytes]
     stream_encoder: Callable[[Audience], Transducer[Sequence[Event], bytes]]
     encode_failure: Callable[[Failure, str], bytes]
@@ -193,3 +200,5 @@ class Codec:
     """Request headers by which this protocol's clients are known, where a path is shared (`/v1/models`)."""
     lists_claude_shaped: bool = False
     """Whether its clients keep only models with `claude` in their names (Claude Code, Claude Desktop)."""
+    array_of: Callable[[], Transducer[bytes, bytes]] | None = None
+    """Makes a JSON array of a stream's events, for clients that do not ask for events (`alt=sse`); None: all want events."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from dragoman.codec import Codec
+from dragoman.codec import Codec, Peek
 from dragoman.settings import LossPolicy
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -19,7 +19,7 @@ class Arrival(msgspec.Struct, frozen=True):
     `headers` have lower-case names; `prefix` is the provider that the path named (`go` in `/go/v1/messages`), `key` the client's
     own key, `may_forward_key` whether it is one for upstreams (False when it is the gateway's own). `key_name` is what the
     configuration calls the gateway's key that was presented; `losses` is the policy that the request, or else that key, asks
-    for (None: the route's).
+    for (None: the route's). `model` and `streams` are what the path says of them, in protocols whose bodies do not.
     """
 
     request_id: str
@@ -31,6 +31,15 @@ class Arrival(msgspec.Struct, frozen=True):
     may_forward_key: bool = True
     key_name: str | None = None
     losses: LossPolicy | None = None
+    model: str | None = None
+    streams: bool | None = None
+
+    def peek(self) -> Peek:
+        """Return the model that is asked for and whether its reply streams. Raises RequestError."""
+        peek = self.codec.peek(self.body)
+        if self.model is None:
+            return peek
+        return msgspec.structs.replace(peek, model=self.model, stream=bool(self.streams))
 
 
 class ClientConnection(Protocol):

@@ -20,7 +20,7 @@ async def count_tokens(parts: Parts, arrival: Arrival, client: ClientConnection)
     Raises DragomanError for a bad request or an unknown model.
     """
     codec = arrival.codec
-    peek = codec.peek(arrival.body)
+    peek = arrival.peek()
     attempt = parts.plan(peek.model, arrival).attempts[0].with_losses(arrival.losses)
     path = codec.count_path(attempt.model)
     # A model that cannot see would refuse to count what another one is to look at.

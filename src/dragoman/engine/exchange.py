@@ -121,7 +121,7 @@ class Exchange:
 
     async def _answer(self) -> None:
         arrival, record = self._arrival, self._record
-        peek = arrival.codec.peek(arrival.body)
+        peek = arrival.peek()
         record.model, record.stream, record.key = peek.model, peek.stream, arrival.key_name
         plan = self._parts.plan(peek.model, arrival)
         identity = identify(arrival.headers, user_id=peek.user, cache_key=peek.cache_key)

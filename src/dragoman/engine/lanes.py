@@ -237,7 +237,7 @@ def _decoded(errand: Errand) -> Request:
             ledger.dropped(
                 "own_header", f"headers.{header}", "the header switches on features of the client's protocol"
             )
-    return msgspec.structs.replace(request, model=errand.attempt.model)
+    return msgspec.structs.replace(request, model=errand.attempt.model, stream=errand.peek.stream)
 
 
 def _fit(request: Request, errand: Errand) -> tuple[Request, Renames]:

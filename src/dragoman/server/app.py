@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -14,6 +15,7 @@ from dragoman.engine.exchange import Exchange, Parts, failure_headers
 from dragoman.engine.ports import Ids
 from dragoman.engine.record import Record
 from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
+from dragoman.server.arrays import ArrayConnection
 from dragoman.server.auth import OriginCheck, check_key, client_key, losses_for
 from dragoman.server.connection import AsgiConnection, ClientLeftError, Receive, Scope, Send, too_large
 from dragoman.server.logs import Early
@@ -26,9 +28,11 @@ _MISTAKE: Final = Failure(FailureKind.INTERNAL, "the gateway made a mistake; its
 _NOT_YET: Final = {
     "/v1/responses": ("openai-responses", "OpenAI Responses"),
     "/responses": ("openai-responses", "OpenAI Responses"),
-    "/v1beta": ("gemini-generate", "Gemini"),
 }
 """Where clients of protocols knock that may come: path -> name and title."""
+_NO_QUERY: Final[Mapping[str, str]] = {}
+_QUERY_KEY: Final = "x-goog-api-key"
+"""The header that is meant by `?key=`."""
 _CORS_METHODS: Final = b"GET, HEAD, POST, OPTIONS"
 _CORS_AGE: Final = b"86400"
 
@@ -85,6 +89,9 @@ class App:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else _NO_QUERY
+        if "key" in query and client_key(headers) is None:
+            headers[_QUERY_KEY] = query["key"]  # from here on it is a key like any other: no URL of ours holds it
         request_id = self._gateway.ids.new("req_")
         connection = AsgiConnection(scope, receive, send, self._reply_headers(request_id, headers))
         method, path = scope["method"], scope["path"]
@@ -95,7 +102,7 @@ class App:
             if match is None:
                 await self._serve_page(connection, method, path, headers)
             else:
-                await self._serve_protocol(connection, match, headers, request_id)
+                await self._serve_protocol(connection, match, headers, query, request_id)
         except DragomanError as error:
             codec = self._dialect(path, headers)
             record = Early(request_id, codec.name, started, path=path, failure=error.failure)
@@ -115,12 +122,19 @@ class App:
     # --- the protocols ------------------------------------------------------------------------------------------------
 
     async def _serve_protocol(
-        self, connection: AsgiConnection, match: Match, headers: Mapping[str, str], request_id: str
+        self,
+        connection: AsgiConnection,
+        match: Match,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        request_id: str,
     ) -> None:
         gateway = self._gateway
         codec = match.codecs[0] if len(match.codecs) == 1 else choose(match.codecs, headers)
         key = client_key(headers)
         own_key = check_key(key, gateway.keys)
+        if match.operation is Operation.UNSERVED:
+            raise DragomanError(_unserved(codec))
         if match.operation in (Operation.MODELS, Operation.MODEL):
             body = gateway.models(codec, match.prefix, match.model)
             await connection.answer(200, [(b"content-type", b"application/json")], body)
@@ -145,9 +159,13 @@ class App:
             may_forward_key=not gateway.keys,
             key_name=own_key.name if own_key else None,
             losses=losses,
+            model=match.model,
+            streams=match.streams,
         )
         if match.operation is Operation.COUNT:
             await self._count(arrival, connection)
+        elif match.streams and codec.array_of is not None and query.get("alt") != "sse":
+            await Exchange(gateway.parts, arrival, ArrayConnection(connection, codec.array_of())).run()
         else:
             await Exchange(gateway.parts, arrival, connection).run()
 
@@ -164,7 +182,7 @@ class App:
         await count_tokens(msgspec.structs.replace(parts, sink=sink), arrival, connection)
         if lines:
             return
-        model = arrival.codec.peek(arrival.body).model
+        model = arrival.peek().model
         attempt = parts.plan(model, arrival).attempts[0]
         record = Record(arrival.request_id, arrival.codec.name, started, model, key=arrival.key_name, lane="estimate")
         record.provider, record.upstream_model = attempt.provider, attempt.model
@@ -215,12 +233,11 @@ class App:
 
     def _dialect(self, path: str, headers: Mapping[str, str]) -> Codec:
         """Return the protocol in which to tell a client about an error: its endpoint's, or what it looks like."""
-        codecs = tuple(self._gateway.parts.codecs.values())
-        by_path = [codec for codec in codecs if any(path.endswith(endpoint.path) for endpoint in codec.endpoints)]
+        by_path = self._gateway.router.speakers(path)
         if len(by_path) == 1:
             return by_path[0]
-        by_header = [codec for codec in by_path or codecs if any(mark in headers for mark in codec.marks)]
-        return by_header[0] if by_header else self._gateway.default_codec
+        marked = _marked(by_path or tuple(self._gateway.parts.codecs.values()), headers)
+        return marked or self._gateway.default_codec
 
     # --- CORS ---------------------------------------------------------------------------------------------------------
 
@@ -247,9 +264,22 @@ class App:
 
 def choose(codecs: Sequence[Codec], headers: Mapping[str, str]) -> Codec:
     """Return the protocol among those that share a path whose client this is: the one it shows a mark of, else the one without."""
-    marked = [codec for codec in codecs if any(mark in headers for mark in codec.marks)]
-    plain = [codec for codec in codecs if not codec.marks]
-    return (marked or plain or list(codecs))[0]
+    plain = (codec for codec in codecs if not codec.marks)
+    return _marked(codecs, headers) or next(plain, codecs[0])
+
+
+def _marked(codecs: Sequence[Codec], headers: Mapping[str, str]) -> Codec | None:
+    """Return the protocol whose mark a client shows; None when it shows none."""
+    return next((codec for codec in codecs if any(mark in headers for mark in codec.marks)), None)
+
+
+def _unserved(codec: Codec) -> Failure:
+    served = (endpoint.path for endpoint in codec.endpoints if endpoint.operation is Operation.GENERATE)
+    return Failure(
+        FailureKind.NOT_IMPLEMENTED,
+        f"this gateway serves only a part of {codec.title}, and not this",
+        hint="it generates at " + " and ".join(f"`{path}`" for path in served),
+    )
 
 
 async def answer_failure(connection: AsgiConnection, codec: Codec, failure: Failure, request_id: str) -> None:

@@ -15,6 +15,7 @@ Page = Callable[[Mapping[str, str]], tuple[bytes, bytes]]
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"
 
+_NOT_IN_IDS: Final = str.maketrans("/:", "__")
 _SUMMARIES: Final = {
     Operation.GENERATE: "Ask a model for a reply",
     Operation.COUNT: "Count the tokens of a request",
@@ -61,7 +62,7 @@ def openapi(paths: Mapping[str, Mapping[str, Match]], needs_key: bool) -> dict[s
                 "restricts it to that provider's models. Bodies are those of the vendors' own APIs."
             ),
         },
-        "paths": {path: _path_item(path, methods) for path, methods in sorted(paths.items())} | _own_paths(),
+        "paths": _protocol_paths(paths) | _own_paths(),
         "components": {
             "schemas": {
                 "Body": {"type": "object", "description": "As the protocol's own reference describes it."},
@@ -78,6 +79,14 @@ def openapi(paths: Mapping[str, Mapping[str, Match]], needs_key: bool) -> dict[s
     return document
 
 
+def _protocol_paths(paths: Mapping[str, Mapping[str, Match]]) -> dict[str, Any]:
+    served = {
+        path: {method: match for method, match in methods.items() if match.operation is not Operation.UNSERVED}
+        for path, methods in sorted(paths.items())
+    }
+    return {path: _path_item(path, methods) for path, methods in served.items() if methods}
+
+
 def _path_item(path: str, methods: Mapping[str, Match]) -> dict[str, Any]:
     item: dict[str, Any] = {method.lower(): _operation(method, path, match) for method, match in methods.items()}
     if "{model}" in path:
@@ -88,7 +97,7 @@ def _path_item(path: str, methods: Mapping[str, Match]) -> dict[str, Any]:
 def _operation(method: str, path: str, match: Match) -> dict[str, Any]:
     titles = " or ".join(codec.title for codec in match.codecs)
     operation: dict[str, Any] = {
-        "operationId": f"{method.lower()}{path.replace('{model}', 'model').replace('/', '_')}",
+        "operationId": f"{method.lower()}{path.replace('{model}', 'model').translate(_NOT_IN_IDS)}",
         "summary": f"{_SUMMARIES[match.operation]} ({titles})",
         "tags": [codec.name for codec in match.codecs],
         "responses": {

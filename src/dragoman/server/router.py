@@ -5,18 +5,22 @@ from typing import Final
 
 import msgspec
 
-from dragoman.codec import Codec, Operation
+from dragoman.codec import Codec, Endpoint, Operation
 
 _REMEMBERED: Final = 1024
 
 
 class Match(msgspec.Struct, frozen=True):
-    """An endpoint: what is asked, in which protocols it may be answered, below which prefix, about which model."""
+    """An endpoint: what is asked, in which protocols it may be answered, below which prefix, about which model.
+
+    `streams`: whether the reply does, where the path says so.
+    """
 
     operation: Operation
     codecs: tuple[Codec, ...]
     prefix: str | None = None
     model: str | None = None
+    streams: bool | None = None
 
 
 class Router:
@@ -29,7 +33,7 @@ class Router:
         self._known: dict[tuple[str, str], Match | None] = {}
         for codec in codecs:
             for endpoint in codec.endpoints:
-                self._add(codec, endpoint.method, endpoint.path, endpoint.operation)
+                self._add(codec, endpoint)
 
     @property
     def paths(self) -> dict[str, dict[str, Match]]:
@@ -56,22 +60,28 @@ class Router:
         """Return the methods that `path` takes, for the `allow` header."""
         return [method for method in ("GET", "HEAD", "POST") if self.find(method, path)]
 
+    def speakers(self, path: str) -> tuple[Codec, ...]:
+        """Return the protocols that have something at `path`, by whichever method."""
+        found = (self.find(method, path) for method in ("GET", "POST"))
+        return tuple({codec.name: codec for match in found if match for codec in match.codecs}.values())
+
     def without_prefix(self, path: str) -> str:
         """Return `path` without the provider's name in front, if one is there: `/go/ping` and `/go` are `/ping` and `/`."""
         prefix, _, rest = path.removeprefix("/").partition("/")
         return f"/{rest}" if prefix in self._prefixes else path
 
-    def _add(self, codec: Codec, method: str, path: str, operation: Operation) -> None:
+    def _add(self, codec: Codec, endpoint: Endpoint) -> None:
+        method, path = endpoint.method, endpoint.path
         if "{model}" not in path:
             methods = self._exact.setdefault(path, {})
-            methods[method] = _joined(methods.get(method), operation, codec)
+            methods[method] = _joined(methods.get(method), endpoint, codec)
             return
         before, after = path.split("{model}")
         for index, (known_method, known_before, known_after, match) in enumerate(self._with_model):
             if (known_method, known_before, known_after) == (method, before, after):
-                self._with_model[index] = (method, before, after, _joined(match, operation, codec))
+                self._with_model[index] = (method, before, after, _joined(match, endpoint, codec))
                 return
-        self._with_model.append((method, before, after, Match(operation, (codec,))))
+        self._with_model.append((method, before, after, _joined(None, endpoint, codec)))
 
     def _look_up(self, method: str, path: str) -> Match | None:
         match = self._look_up_bare(method, path)
@@ -94,5 +104,6 @@ class Router:
         return None
 
 
-def _joined(match: Match | None, operation: Operation, codec: Codec) -> Match:
-    return Match(operation, (*match.codecs, codec) if match else (codec,))
+def _joined(match: Match | None, endpoint: Endpoint, codec: Codec) -> Match:
+    codecs = (*match.codecs, codec) if match else (codec,)
+    return Match(endpoint.operation, codecs, streams=endpoint.streams)

@@ -21,10 +21,21 @@ _fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _items_of = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def read(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, path: str, ledger: Ledger) -> T:
+Spelling = Callable[[str], str]
+"""(a field's name as it came) -> the name that it may stand for: `mime_type` -> `mimeType`."""
+
+
+def read(
+    decoder: msgspec.json.Decoder[T],
+    data: bytes | msgspec.Raw,
+    path: str,
+    ledger: Ledger,
+    spelling: Spelling | None = None,
+) -> T:
     """Return `data` as the decoder's type. `path` names it for errors and losses (`messages[2]`; `""` for the body).
 
-    Unknown fields are dropped and recorded as `unknown_field`. Raises RequestError naming the field that is wrong.
+    Unknown fields are dropped and recorded as `unknown_field`, unless they are known in another `spelling`. Raises
+    RequestError naming the field that is wrong.
     """
 
     def unknown(where: str, _: msgspec.Raw) -> None:
@@ -32,11 +43,15 @@ def read(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, path: str,
             "unknown_field", where, "the gateway does not know this field, so no other protocol can carry it"
         )
 
-    return read_with(decoder, data, path, unknown)
+    return read_with(decoder, data, path, unknown, spelling)
 
 
 def read_with(
-    decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw, path: str, unknown: Callable[[str, msgspec.Raw], None]
+    decoder: msgspec.json.Decoder[T],
+    data: bytes | msgspec.Raw,
+    path: str,
+    unknown: Callable[[str, msgspec.Raw], None],
+    spelling: Spelling | None = None,
 ) -> T:
     """Like `read`; `unknown` is told the path and the value of each field that the type does not have."""
     try:
@@ -46,7 +61,7 @@ def read_with(
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise malformed(data, path, error) from None
     try:
-        return decoder.decode(_pruned(data, decoder.type, path, unknown))
+        return decoder.decode(_Pruner(unknown, spelling).pruned(data, decoder.type, path))
     except msgspec.ValidationError as error:
         raise invalid(error, path) from None
     except (msgspec.DecodeError, RecursionError) as error:
@@ -102,12 +117,27 @@ def _surrogate_path(data: bytes) -> str | None:
     return None
 
 
-def _pruned(
-    data: bytes | msgspec.Raw, kind: object, path: str, unknown: Callable[[str, msgspec.Raw], None]
-) -> bytes | msgspec.Raw:
-    """Return `data` without the fields that `kind` does not have; everything else keeps its bytes."""
-    text = bytes(data).lstrip()
-    if text.startswith(b"{"):
+class _Pruner:
+    """Takes out the fields that a type does not have; everything else keeps its bytes."""
+
+    def __init__(self, unknown: Callable[[str, msgspec.Raw], None], spelling: Spelling | None) -> None:
+        self._unknown = unknown
+        self._spelling = spelling
+
+    def pruned(self, data: bytes | msgspec.Raw, kind: object, path: str) -> bytes | msgspec.Raw:
+        """Return `data` without the fields that `kind` does not have, the others under their own names."""
+        text = bytes(data).lstrip()
+        if text.startswith(b"{"):
+            return self._object(data, kind, path)
+        item_kind = _item_type(kind) if text.startswith(b"[") else None
+        if item_kind is None:
+            return data
+        items = [
+            msgspec.Raw(self.pruned(item, item_kind, f"{path}[{index}]")) for index, item in enumerate(_items_of(data))
+        ]
+        return msgspec.json.encode(items)
+
+    def _object(self, data: bytes | msgspec.Raw, kind: object, path: str) -> bytes | msgspec.Raw:
         fields = _fields_of(data)
         struct = _struct_for(kind, fields)
         if struct is None:
@@ -115,25 +145,16 @@ def _pruned(
         types_by_name = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
         tag = struct.__struct_config__.tag_field
         kept: dict[str, bytes | msgspec.Raw] = {}
-        for name, value in fields.items():
-            where = join(path, name)
+        for written, value in fields.items():
+            name = self._spelling(written) if self._spelling and written not in types_by_name else written
+            where = join(path, written)
             if name in types_by_name:
-                kept[name] = msgspec.Raw(_pruned(value, types_by_name[name], where, unknown))
+                kept[name] = msgspec.Raw(self.pruned(value, types_by_name[name], where))
             elif name == tag:
                 kept[name] = value
             else:
-                unknown(where, value)
+                self._unknown(where, value)
         return msgspec.json.encode(kept)
-    if text.startswith(b"["):
-        item_kind = _item_type(kind)
-        if item_kind is None:
-            return data
-        items = [
-            msgspec.Raw(_pruned(item, item_kind, f"{path}[{index}]", unknown))
-            for index, item in enumerate(_items_of(data))
-        ]
-        return msgspec.json.encode(items)
-    return data
 
 
 def _alternatives(kind: object) -> tuple[object, ...]:

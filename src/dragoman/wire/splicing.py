@@ -1,53 +1,88 @@
 """Puts another model name into a body or a stream and leaves every other byte as it was: the raw lane's only edits."""
 
 import re
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 import msgspec
 
-
-class _Model(msgspec.Struct):
-    model: str
-
-
-_model_of: Final = msgspec.json.Decoder(_Model).decode
 _fields_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_MODEL_FIELD: Final = re.compile(rb'("model"\s*:\s*)"([^"\\]*(?:\\.[^"\\]*)*)"')
+
+
+class NameField:
+    """The top-level field of a JSON object in which a protocol names the model: `model`, or Gemini's `modelVersion`."""
+
+    __slots__ = ("_decode", "_key", "key", "pattern")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self._key = b'"%b"' % key.encode()
+        self.pattern = re.compile(rb'("%b"\s*:\s*)"([^"\\]*(?:\\.[^"\\]*)*)"' % key.encode())
+        self._decode = msgspec.json.Decoder(
+            msgspec.defstruct("Named", [("name", str, msgspec.field(name=key))], module=__name__)
+        ).decode
+
+    def read(self, body: bytes) -> str:
+        """Return the name in `body`. Raises msgspec.DecodeError when there is none."""
+        named: Any = self._decode(body)
+        name: str = named.name
+        return name
+
+    def find(self, lines: bytes) -> re.Match[bytes] | None:
+        """Return where the first event among `lines` names the model at its top level; what is inside may look the same."""
+        for found in self.pattern.finditer(lines):
+            end = lines.find(b"\n", found.end())
+            event = lines[lines.rfind(b"\n", 0, found.start()) + 1 : end if end >= 0 else len(lines)]
+            with suppress(msgspec.DecodeError):
+                if self.read(event[event.find(b"{") :]) == msgspec.json.decode(b'"%b"' % found.group(2)):
+                    return found
+        return None
+
+    def splice(self, body: bytes, model: str) -> bytes:
+        """Return the JSON object `body` with `model` in this field.
+
+        The first place that looks right nearly always is; it is proved by reading the result. A body in which no place can be
+        proved (the key is written with escapes) is put together anew from its fields' bytes.
+        """
+        written = msgspec.json.encode(model)
+        place = body.find(self._key)
+        if (
+            body.count(b"{", 0, place) == 1
+            and body.find(b"[", 0, place) < 0
+            and (found := self.pattern.match(body, place))
+        ):
+            # Only one thing has been opened before the key: the body itself. (In a text the key's quotes would be escaped.)
+            start, end = found.end(1), found.end()
+            spliced = b"".join((body[:start], written, body[end:]))
+            # A second one further down may belong to something inside, or be a duplicate: then it is the one that counts.
+            if body.find(self._key, end) < 0 or self.read(spliced) == model:
+                return spliced
+        current = self.read(body)
+        if current == model:
+            return body
+        for found in self.pattern.finditer(body):
+            if msgspec.json.decode(b'"' + found.group(2) + b'"') != current:
+                continue
+            spliced = body[: found.start()] + found.group(1) + written + body[found.end() :]
+            if self.read(spliced) == model:
+                return spliced
+        fields = _fields_of(body)
+        fields[self.key] = msgspec.Raw(written)
+        return msgspec.json.encode(fields)
+
+
+MODEL: Final = NameField("model")
 
 
 def splice_model(body: bytes, model: str) -> bytes:
-    """Return the JSON object `body` with `model` as its top-level `model`.
-
-    The first place that looks right nearly always is; it is proved by reading the result. A body in which no place can be proved
-    (the key is written with escapes) is put together anew from its fields' bytes.
-    """
-    written = msgspec.json.encode(model)
-    place = body.find(b'"model"')
-    if body.count(b"{", 0, place) == 1 and body.find(b"[", 0, place) < 0 and (found := _MODEL_FIELD.match(body, place)):
-        # Only one thing has been opened before the key: the body itself. (In a text the key's quotes would be escaped.)
-        start, end = found.end(1), found.end()
-        spliced = b"".join((body[:start], written, body[end:]))
-        # A second one further down may belong to something inside, or be a duplicate: then it is the one that counts.
-        if body.find(b'"model"', end) < 0 or _model_of(spliced).model == model:
-            return spliced
-    current = _model_of(body).model
-    if current == model:
-        return body
-    for found in _MODEL_FIELD.finditer(body):
-        if msgspec.json.decode(b'"' + found.group(2) + b'"') != current:
-            continue
-        spliced = body[: found.start()] + found.group(1) + written + body[found.end() :]
-        if _model_of(spliced).model == model:
-            return spliced
-    fields = _fields_of(body)
-    fields["model"] = msgspec.Raw(written)
-    return msgspec.json.encode(fields)
+    """Return the JSON object `body` with `model` as its top-level `model`."""
+    return MODEL.splice(body, model)
 
 
-def echo_whole(body: bytes, model: str) -> bytes:
-    """Return a whole reply with the client's model name; what has no top-level model comes back as it is."""
+def echo_whole(body: bytes, model: str, field: NameField = MODEL) -> bytes:
+    """Return a whole reply with the client's model name; what has no such top-level field comes back as it is."""
     try:
-        return splice_model(body, model)
+        return field.splice(body, model)
     except msgspec.DecodeError:
         return body
 
@@ -60,11 +95,12 @@ class ModelEcho:
     unfinished line waits for its end, which costs the client nothing: it could not read it either.
     """
 
-    __slots__ = ("_field", "_held", "_is_through", "_new", "_once", "_written")
+    __slots__ = ("_field", "_held", "_is_through", "_name", "_new", "_once", "_written")
 
-    def __init__(self, model: str, *, once: bool) -> None:
+    def __init__(self, model: str, *, once: bool, field: NameField = MODEL) -> None:
         self._written = msgspec.json.encode(model)
         self._once = once
+        self._name = field
         self._held: list[bytes] = []
         self._field = b""
         self._new = b""
@@ -95,7 +131,7 @@ class ModelEcho:
     def _renamed(self, lines: bytes) -> bytes:
         if self._field:
             return lines.replace(self._field, self._new)
-        found = _MODEL_FIELD.search(lines)
+        found = self._name.pattern.search(lines) if self._once else self._name.find(lines)
         if found is None:
             return lines
         self._field = found.group(0)
