@@ -22,10 +22,11 @@ from dragoman.ir.request import (
     ToolChoice,
 )
 from dragoman.protocols.anthropic_messages import wire
-from dragoman.protocols.anthropic_messages.carried import checked, is_present, object_text
+from dragoman.protocols.anthropic_messages.carried import is_present
 from dragoman.protocols.anthropic_messages.request_blocks import decode_message, decode_system, to_breakpoint
 from dragoman.protocols.anthropic_messages.searching import decode_search
 from dragoman.protocols.anthropic_messages.wire import EXTRA_FIELDS, MATTERS, NAME
+from dragoman.wire.carried import checked, object_text
 from dragoman.wire.reading import join, read, read_with
 
 _params: Final = msgspec.json.Decoder(wire.RequestParams)

@@ -26,9 +26,10 @@ from dragoman.ir.request import (
     UrlData,
 )
 from dragoman.protocols.anthropic_messages import sealing, wire
-from dragoman.protocols.anthropic_messages.carried import checked, is_present, object_text
+from dragoman.protocols.anthropic_messages.carried import is_present
 from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.wire import NAME
+from dragoman.wire.carried import checked, object_text
 from dragoman.wire.reading import read
 
 _plain_message: Final = msgspec.json.Decoder(wire.PlainMessage).decode
