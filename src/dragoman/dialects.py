@@ -13,6 +13,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # --- any protocol ---
     tool_name_limit: int = 64
     """Longest tool name; longer ones are shortened reversibly. Anthropic takes 128, OpenAI 64."""
+    tool_names_begin_with_letter: bool = False
+    """Whether a tool's name has to begin with a letter or `_` (Google); others are renamed reversibly."""
     parallel_tool_calls: bool = True
     """Whether the switch that forbids parallel calls exists."""
     structured_output: bool = True
@@ -67,3 +69,21 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`max_tokens` when the client set none (the field is required) and the model's limit is not known."""
     anthropic_version: str = "2023-06-01"
     """The `anthropic-version` header."""
+
+    # --- gemini-generate ---
+    json_schema: bool = True
+    """Whether tools and answers take JSON Schema as it is; else schemas are compiled to Google's subset of it."""
+    thinking_levels: tuple[str, ...] = ()
+    """The values of `thinkingLevel`, in lower case (Gemini 3); others become the nearest. Empty: budgets are sent (2.5)."""
+    thinking_budgets: tuple[int, int] = (0, 24_576)
+    """The least and the most that `thinkingBudget` takes. Pro models cannot stop thinking: theirs begins above 0."""
+    placeholder_signatures: bool = True
+    """Whether calls that bear no signature of the model's get the documented placeholder, which Gemini 3 asks for."""
+    call_ids: bool = True
+    """Whether calls and their results may have ids; else they are told apart by name and order."""
+    media_in_tool_results: bool = False
+    """Whether a result may hold pictures and files (Gemini 3); else they stand behind it in the same content."""
+    fetches_urls: bool = False
+    """Whether the model's server fetches files from the web."""
+    validated_calls: bool = True
+    """Whether the mode VALIDATED exists, in which calls are held to their schemas."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.codec import Audience, Codec, Target
+from dragoman.engine.client import Arrival
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Finish, Reply
 from dragoman.ir.request import (
@@ -28,6 +29,7 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.seals import Seal
 from dragoman.protocols import discover
+from dragoman.server.router import Router
 from dragoman.transforms.history import repair
 from tests.support.ir_strategies import arguments, characters
 
@@ -112,8 +114,18 @@ def through(request: Request, *path: Codec) -> Request:
     """Send `request` through the wire forms of `path`, one after the other."""
     for codec in path:
         body = codec.encode_request(repair(request, Ledger()), TARGET, Ledger())
-        request = codec.decode_request(body, Ledger())
+        peek = arrived(codec, body, codec.path(TARGET.model, request.stream)).peek()
+        assert peek.model == TARGET.model
+        request = msgspec.structs.replace(codec.decode_request(body, Ledger()), stream=peek.stream)
     return request
+
+
+def arrived(codec: Codec, body: bytes, path: str) -> Arrival:
+    """Return the request as the gateway gets it: some protocols say in the path which model is meant, and whether to stream."""
+    router = Router([codec], ())
+    found = (router.find("POST", base + path.partition("?")[0]) for base in ("", "/v1", "/v1beta"))
+    match = next(match for match in found if match)
+    return Arrival("req_1", codec, {}, body, model=match.model, streams=match.streams)
 
 
 def _without_prefixes(said: dict[str, object]) -> dict[str, object]:
@@ -144,7 +156,8 @@ def test_a_longer_conversation_has_the_shorter_one_as_its_beginning(
     def wire(count: int) -> list[bytes]:
         part = msgspec.structs.replace(request, messages=request.messages[:count])
         body = upstream.encode_request(repair(through(part, client), Ledger()), TARGET, Ledger())
-        return [bytes(raw) for raw in msgspec.json.decode(body, type=_Messages).messages]
+        said = msgspec.json.decode(body, type=_Messages)
+        return [bytes(raw) for raw in said.messages or said.contents]
 
     lengths = range(1, len(request.messages) + 1, 2)  # a request ends with the user
     shorter: Sequence[bytes] = ()
@@ -155,13 +168,17 @@ def test_a_longer_conversation_has_the_shorter_one_as_its_beginning(
 
 
 class _Messages(msgspec.Struct):
-    messages: list[msgspec.Raw]
+    messages: list[msgspec.Raw] = []
+    contents: list[msgspec.Raw] = []
 
 
 def _echoed(codec: Codec, reply: Reply) -> Request:
     """Return the next request of a client that puts the reply into its history as it came."""
     audience = Audience("model-1", created=1, new_id=lambda prefix: f"{prefix}1")
     whole = msgspec.json.decode(codec.encode_reply(reply, audience))
+    if "candidates" in whole:
+        said = [{"parts": [{"text": "a"}]}, whole["candidates"][0]["content"], {"parts": [{"text": "b"}]}]
+        return codec.decode_request(msgspec.json.encode({"contents": said}), Ledger())
     message = (
         whole["choices"][0]["message"] if "choices" in whole else {"role": "assistant", "content": whole["content"]}
     )

@@ -20,6 +20,8 @@ from tests.support.ir_strategies import essence, event_lists, replies, texts
 
 codecs = pytest.mark.parametrize("codec", discover().values(), ids=discover().keys())
 SOURCE = Source("upstream", "model-1")
+SAYS_CALLS_WHOLE = {"gemini-generate"}
+"""The protocols whose wire has no pieces of a call's arguments: a call leaves when it is complete."""
 AUDIENCE = Audience("model-1", created=1, new_id=lambda prefix: f"{prefix}1")
 
 
@@ -58,13 +60,14 @@ def test_any_split_of_the_bytes_gives_the_same_events(codec: Codec, events: list
 def test_a_stream_that_is_written_and_read_says_the_same(codec: Codec, events: list[Event]) -> None:
     back = received(codec, [encoded(codec, events)])
     assert_one_legal_reply(back)
-    assert essence(collect(back)) == essence(collect(events))
+    assert essence(collect(back), codec) == essence(collect(events), codec)
 
 
 @codecs
 @given(reply=replies())
 def test_a_whole_reply_that_is_written_and_read_says_the_same(codec: Codec, reply: Reply) -> None:
-    assert essence(codec.decode_reply(codec.encode_reply(reply, AUDIENCE), SOURCE)) == essence(reply)
+    back = codec.decode_reply(codec.encode_reply(reply, AUDIENCE), SOURCE)
+    assert essence(back, codec) == essence(reply, codec)
 
 
 @codecs
@@ -72,7 +75,7 @@ def test_a_whole_reply_that_is_written_and_read_says_the_same(codec: Codec, repl
 def test_a_stream_and_the_whole_reply_agree(codec: Codec, events: list[Event]) -> None:
     streamed = collect(received(codec, [encoded(codec, events)]))
     whole = codec.decode_reply(codec.encode_reply(collect(events), AUDIENCE), SOURCE)
-    assert essence(streamed) == essence(whole)
+    assert essence(streamed, codec) == essence(whole, codec)
 
 
 @codecs
@@ -101,7 +104,7 @@ def test_a_stream_cut_short_never_looks_finished(codec: Codec, events: list[Even
     assert_one_legal_reply(got)
     if isinstance(got[-1], ReplyEnd):
         # Only what is optional may be missing: the usage behind the end, the last empty line.
-        whole, expected = essence(collect(got)), essence(collect(events))
+        whole, expected = essence(collect(got), codec), essence(collect(events), codec)
         assert {**whole, "usage": None} == {**expected, "usage": None}
 
 
@@ -127,8 +130,9 @@ def test_a_delta_leaves_in_the_step_it_came_in(codec: Codec, word: str) -> None:
     deltas: list[tuple[BlockStart, Event]] = [
         (BlockStart(0, Text("")), TextDelta(0, word)),
         (BlockStart(0, Reasoning()), ReasoningDelta(0, word)),
-        (BlockStart(0, ToolCall("call_1", "tool", "")), ArgumentsDelta(0, word)),
     ]
+    if codec.name not in SAYS_CALLS_WHOLE:
+        deltas.append((BlockStart(0, ToolCall("call_1", "tool", "")), ArgumentsDelta(0, word)))
     for start, delta in deltas:
         encoder = codec.stream_encoder(AUDIENCE)
         receiver = Receiver(codec, SOURCE)

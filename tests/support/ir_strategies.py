@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from hypothesis import strategies as st
 
+from dragoman.codec import Codec
 from dragoman.ir.collecting import expand
 from dragoman.ir.events import ArgumentsDelta, BlockEnd, BlockStart, Event, ReasoningDelta, ReplyEnd, TextDelta
 from dragoman.ir.reply import Finish, Reply, Usage
@@ -79,8 +80,12 @@ def _interleaved(events: list[Event]) -> list[Event]:
     return [*before, *starts, *ordered, *ends, *(event for event in events if isinstance(event, ReplyEnd))]
 
 
-def essence(reply: Reply) -> dict[str, object]:
-    """Return what every protocol can say of a reply, however it cuts it into blocks."""
+def essence(reply: Reply, codec: Codec) -> dict[str, object]:
+    """Return what `codec` can say of a reply, however it cuts it into blocks."""
+    usage = reply.usage
+    if any(note.code == "reply_cache_write" for note in codec.loses):
+        fresh = (usage.input_tokens or 0) + (usage.cache_write or 0)
+        usage = msgspec.structs.replace(usage, input_tokens=fresh, cache_write=0)
     calls = [block for block in reply.blocks if isinstance(block, ToolCall)]
     return {
         "thought": "".join(block.text for block in reply.blocks if isinstance(block, Reasoning)),
@@ -88,9 +93,9 @@ def essence(reply: Reply) -> dict[str, object]:
         "calls": [(call.id, call.name, msgspec.json.decode(call.arguments)) for call in calls],
         "finish": reply.finish if reply.finish is not Finish.FILTERED else Finish.REFUSAL,
         "usage": [
-            reply.usage.input_tokens,
-            reply.usage.cache_read or 0,
-            reply.usage.cache_write or 0,
-            reply.usage.output_tokens,
+            usage.input_tokens,
+            usage.cache_read or 0,
+            usage.cache_write or 0,
+            usage.output_tokens,
         ],
     }

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import unquote
 
 import msgspec
 
@@ -95,7 +96,7 @@ class ScriptedServer:
 
     @property
     def base_url(self) -> str:
-        """Where it is, as the protocol's own SDK takes it: with `/v1` for OpenAI, without for Anthropic."""
+        """Where it is, as the protocol's own SDK takes it: with `/v1` for OpenAI, without for Anthropic, `/v1beta` for Google."""
         host, port = self._address
         return f"http://{f'[{host}]' if ':' in host else host}:{port}{_prefix(self._codec)}"
 
@@ -192,7 +193,11 @@ class ScriptedServer:
                 await _send_whole(send, 200, codec.encode_count(tokens))
             case Operation.GENERATE:
                 request = codec.decode_request(seen.body, Ledger())
+                if endpoint.streams is not None:
+                    request = msgspec.structs.replace(request, stream=endpoint.streams)
                 await self._generate(msgspec.structs.replace(request, model=model or request.model), send)
+            case Operation.UNSERVED:
+                raise DragomanError(Failure(FailureKind.NOT_IMPLEMENTED, f"the demo model has no `{seen.path}`"))
 
     def _route(self, seen: Seen) -> tuple[Endpoint, str]:
         """Return the endpoint that is asked and the model that its path names, if it does. Raises DragomanError."""
@@ -246,13 +251,13 @@ class ScriptedServer:
 
 def _pattern(endpoint: Endpoint) -> re.Pattern[str]:
     before, placeholder, after = endpoint.path.partition("{model}")
-    model = "(?P<model>[^/]+?)" if placeholder else ""
+    model = "(?P<model>.+?)" if placeholder else ""
     return re.compile(re.escape(before) + model + re.escape(after))
 
 
 def _prefix(codec: Codec) -> str:
     """Return what stands between the host and the path that the protocol adds to a base URL, at its first endpoint."""
-    path = codec.path("{model}", False).partition("?")[0]  # noqa: FBT003 - the contract's form
+    path = unquote(codec.path("{model}", False)).partition("?")[0]  # noqa: FBT003 - the contract's form
     paths = (one.path for one in codec.endpoints if one.operation is Operation.GENERATE)
     return next((one.removesuffix(path) for one in paths if one.endswith(path)), "")
 

@@ -29,6 +29,11 @@ def as_object(text: str) -> tuple[msgspec.Raw, bool]:
     return msgspec.Raw(msgspec.json.encode({"_raw": text})), True
 
 
+def squeezed(raw: msgspec.Raw | bytes) -> bytes:
+    """Return JSON without white space, the same for the same value however a server lays it out."""
+    return msgspec.json.format(bytes(raw), indent=-1)
+
+
 def compact(raw: msgspec.Raw | bytes) -> bytes:
     """Return JSON on one line, as a stream's `data:` needs it."""
     data = bytes(raw)

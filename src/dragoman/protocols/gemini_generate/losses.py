@@ -1,0 +1,61 @@
+"""What this protocol cannot carry, by code."""
+
+from typing import Final
+
+from dragoman.codec import LossNote
+
+RECORDED: Final = (
+    LossNote("attribution_block", "Claude Code's attribution line, which changes with every request: left out."),
+    LossNote("broken_arguments", "Arguments of a past call that are no JSON object: wrapped in one."),
+    LossNote("cache_breakpoint", "Cache breakpoints: Google's servers cache prefixes by themselves."),
+    LossNote("cache_key", "OpenAI's prompt_cache_key: there is no such setting."),
+    LossNote("citations", "Citations in a history: the text stays."),
+    LossNote("custom_tool", "A tool with free text for input: made a function with one string, `input`."),
+    LossNote("display_name", "The name of a picture."),
+    LossNote("duplicate_tool", "A second tool of the same name: the first is kept."),
+    LossNote("effort", "An effort that the model has no level or budget for: the nearest is sent."),
+    LossNote("extra_field", "A field that only the client's protocol has."),
+    LossNote("foreign_block", "A block that only another protocol has and that says nothing readable."),
+    LossNote("foreign_reasoning", "Thought, or a signature, that this model has not made."),
+    LossNote("hosted_tool", "A tool that another vendor runs itself."),
+    LossNote("image_detail", "How closely to look at a picture."),
+    LossNote("json_schema", "A schema for the answer where the model takes none: only JSON is promised."),
+    LossNote("max_tokens", "More tokens than the model can give: its own limit is sent."),
+    LossNote("message_name", "The name of a participant."),
+    LossNote("misplaced_block", "A block that a message of its role cannot hold."),
+    LossNote("no_user_turn", "A conversation that does not begin with the user: a short turn is put in front."),
+    LossNote("parallel_tools", "The switch that forbids parallel calls: there is none."),
+    LossNote("partial_args", "Pieces of a past call's arguments, which were never put together."),
+    LossNote("sampling", "temperature, topP and topK where the model takes none."),
+    LossNote(
+        "schema", "Keywords of a schema that Google's subset of JSON Schema lacks, where the model takes nothing else."
+    ),
+    LossNote("service_tier", "A tier that the API does not have."),
+    LossNote("signature_placeholder", "Past calls that this model has not signed get the documented placeholder."),
+    LossNote("stop", "Stop sequences beyond the five that are allowed."),
+    LossNote("strict", "Strict calls where the model has none."),
+    LossNote("system_media", "What is no text in a system message."),
+    LossNote("system_turn", "A system message in mid-talk: made user text with a marker."),
+    LossNote("thinking_budget", "A budget that the model does not take: moved into its range, or made a level."),
+    LossNote("tool_choice", "A tool choice without tools."),
+    LossNote("tool_field", "A tool's field that only another protocol has."),
+    LossNote("tool_namespace", "The namespace of a past tool call."),
+    LossNote("tool_result_media", "Pictures and files in a tool's result: they stand behind it."),
+    LossNote("unknown_field", "A field inside a content or a tool that the gateway does not know."),
+    LossNote("unsigned_thought", "Thought without a signature: Google's models do not need it back."),
+    LossNote("user_id", "The end user's id: there is no such setting."),
+)
+"""Codes that reading and writing requests record."""
+
+IN_REPLIES: Final = (
+    LossNote("reply_cache_write", "What was written to a cache: the prompt's tokens include it."),
+    LossNote("reply_citations", "Citations without an address in a reply: the text stays."),
+    LossNote("reply_foreign", "A block of another protocol in a reply that says nothing readable."),
+    LossNote("reply_namespace", "The namespace of a tool call in a reply."),
+    LossNote("reply_refusal", "A refusal in a reply is said as text, and the reply ends with SAFETY."),
+    LossNote("reply_stop_sequence", "Which stop sequence ended a reply."),
+    LossNote("reply_summaries", "Where one summary of a thought ends and the next begins, but for an empty line."),
+)
+"""What a client of this protocol does not get to see of a reply."""
+
+LOSES: Final = (*RECORDED, *IN_REPLIES)

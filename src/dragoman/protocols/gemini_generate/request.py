@@ -1,0 +1,187 @@
+"""A client's request to the IR. https://ai.google.dev/api/generate-content#request-body.
+
+The path names the model and says whether to stream: neither is in the body.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Raw
+
+from dragoman.ir.failures import RequestError
+from dragoman.ir.losses import Ledger
+from dragoman.ir.request import Effort, Extra, Message, OutputFormat, ReasoningControl, Request, Sampling, Text
+from dragoman.protocols.gemini_generate.contents import decode_contents, decode_system
+from dragoman.protocols.gemini_generate.tool_decoding import decode_choice, decode_schema, decode_tools, items_of
+from dragoman.protocols.gemini_generate.wire import (
+    NAME,
+    Body,
+    CountBody,
+    GenerationConfig,
+    Number,
+    ThinkingConfig,
+    camel_cased,
+    is_given,
+    read_shape,
+)
+from dragoman.wire.reading import read_with
+
+_body: Final = msgspec.json.Decoder(Body)
+_count_body: Final = msgspec.json.Decoder(CountBody)
+
+_LEVELS: Final = {
+    "MINIMAL": Effort.MINIMAL,
+    "LOW": Effort.LOW,
+    "MEDIUM": Effort.MEDIUM,
+    "HIGH": Effort.HIGH,
+    "XHIGH": Effort.XHIGH,
+}
+_TIERS: Final = {"standard": "default", "flex": "flex", "priority": "priority"}
+_TRUE: Final = b"true"
+
+_OWN_FIELDS: Final = {
+    "safety_settings": "safetySettings",
+    "cached_content": "cachedContent",
+    "labels": "labels",
+    "store": "store",
+    "continuation_token": "continuationToken",
+}
+_OWN_SETTINGS: Final = (
+    "response_logprobs",
+    "logprobs",
+    "response_modalities",
+    "response_format",
+    "media_resolution",
+    "speech_config",
+    "image_config",
+    "audio_timestamp",
+    "audio_transcription_config",
+    "translation_config",
+    "enable_affective_dialog",
+    "enable_enhanced_civic_answers",
+    "routing_config",
+    "model_selection_config",
+)
+"""Of `generationConfig`."""
+
+_MATTERS: Final[Mapping[str, Callable[[bytes], bool]]] = {
+    "cached_content": lambda _: True,
+    "continuation_token": lambda _: True,
+    "response_logprobs": lambda value: value == _TRUE,
+    "logprobs": lambda value: value != b"0",
+    "response_modalities": lambda value: b"IMAGE" in value.upper() or b"AUDIO" in value.upper(),
+    "response_format": lambda _: True,
+    "speech_config": lambda _: True,
+}
+"""When a field asks for something that may not be left out."""
+
+
+def decode_request(body: bytes, ledger: Ledger) -> Request:
+    """Return the request that `body` is. Raises RequestError naming the field that is wrong."""
+    extras: list[Extra] = []
+
+    def keep(path: str, value: Raw) -> None:
+        if "." in path or "[" in path:
+            ledger.dropped(
+                "unknown_field", path, "the gateway does not know this field, so no other protocol can carry it"
+            )
+        elif is_given(value):
+            extras.append(Extra(NAME, path, value))
+
+    fields = read_with(_body, body, "", keep, camel_cased)
+    config = fields.generation_config or GenerationConfig()
+    messages = decode_contents(items_of(fields.contents, "contents", ledger), ledger)
+    if not any(message.blocks for message in messages):
+        raise RequestError("`contents` must hold at least one content with parts", param="contents")
+    choice = decode_choice(fields.tool_config, extras)
+    return Request(
+        "",
+        messages,
+        system=decode_system(fields.system_instruction, ledger),
+        tools=decode_tools(fields.tools, ledger),
+        tool_choice=choice,
+        max_tokens=_whole(config.max_output_tokens),
+        sampling=_sampling(config),
+        reasoning=_reasoning(config.thinking_config),
+        output=_output(config, extras),
+        service_tier=_TIERS.get((fields.service_tier or "").lower()),
+        extras=(*_own(fields, config), *extras),
+    )
+
+
+def decode_count(body: bytes, ledger: Ledger) -> Request:
+    """Return the request whose tokens are to be counted: contents alone, or a whole request within the body."""
+    fields = read_shape(_count_body, Raw(body), "", ledger)
+    if is_given(fields.generate_content_request):
+        return decode_request(bytes(fields.generate_content_request), ledger)
+    messages: tuple[Message, ...] = decode_contents(items_of(fields.contents, "contents", ledger), ledger)
+    system: tuple[Text, ...] = decode_system(fields.system_instruction, ledger)
+    return Request("", messages, system=system, tools=decode_tools(fields.tools, ledger))
+
+
+def _own(fields: Body, config: GenerationConfig) -> Iterator[Extra]:
+    for name, written in _OWN_FIELDS.items():
+        value: Raw = getattr(fields, name)
+        if is_given(value):
+            yield Extra(NAME, written, value, _matters(name, value))
+    for name in _OWN_SETTINGS:
+        value = getattr(config, name)
+        if is_given(value):
+            yield Extra(NAME, f"generationConfig.{camel_cased(name)}", value, _matters(name, value))
+
+
+def _matters(name: str, value: Raw) -> bool:
+    asks = _MATTERS.get(name)
+    return asks is not None and asks(bytes(value))
+
+
+def _sampling(config: GenerationConfig) -> Sampling:
+    stop = config.stop_sequences
+    return Sampling(
+        config.temperature,
+        config.top_p,
+        _whole(config.top_k),
+        (stop,) if isinstance(stop, str) else tuple(stop or ()),
+        _whole(config.seed),
+        config.frequency_penalty,
+        config.presence_penalty,
+        _whole(config.candidate_count) or 1,
+    )
+
+
+def _whole(number: Number | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _reasoning(thinking: ThinkingConfig | None) -> ReasoningControl:
+    if thinking is None:
+        return ReasoningControl()
+    level = (thinking.thinking_level or "").upper()
+    effort = _LEVELS.get(level)
+    if level not in ("", "THINKING_LEVEL_UNSPECIFIED") and effort is None:
+        path = "generationConfig.thinkingConfig.thinkingLevel"
+        raise RequestError(f"`{path}` is `{thinking.thinking_level}`", param=path, hint=", ".join(_LEVELS))
+    budget, visible = _whole(thinking.thinking_budget), thinking.include_thoughts
+    if budget is None:
+        return ReasoningControl(None, None, effort, visible)
+    mode: Literal["enabled", "adaptive", "disabled"] = (
+        "disabled" if budget == 0 else "adaptive" if budget < 0 else "enabled"
+    )
+    return ReasoningControl(mode, budget if budget > 0 else None, effort, visible)
+
+
+def _output(config: GenerationConfig, extras: list[Extra]) -> OutputFormat | None:
+    path = "generationConfig"
+    kind = config.response_mime_type
+    if kind not in (None, "", "text/plain", "application/json"):
+        # A bare word of an enumeration, say: no other protocol has that.
+        extras.append(Extra(NAME, f"{path}.responseMimeType", Raw(msgspec.json.encode(kind)), matters=True))
+        if is_given(config.response_schema):
+            extras.append(Extra(NAME, f"{path}.responseSchema", config.response_schema))
+        return None
+    if is_given(config.response_json_schema):
+        return OutputFormat(decode_schema(config.response_json_schema, f"{path}.responseJsonSchema"))
+    if is_given(config.response_schema):
+        return OutputFormat(decode_schema(config.response_schema, f"{path}.responseSchema"))
+    return OutputFormat() if kind == "application/json" else None

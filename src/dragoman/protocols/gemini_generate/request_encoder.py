@@ -1,0 +1,145 @@
+"""Requests from the IR to the wire. https://ai.google.dev/api/generate-content#request-body."""
+
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.codec import Target
+from dragoman.ir.failures import RequestError, UnsupportedError
+from dragoman.ir.losses import Ledger
+from dragoman.ir.request import OutputFormat, Request
+from dragoman.protocols.gemini_generate.content_encoding import ContentWriter
+from dragoman.protocols.gemini_generate.history import arrange
+from dragoman.protocols.gemini_generate.thinking import encode_thinking
+from dragoman.protocols.gemini_generate.tool_encoding import encode_choice, encode_schema, encode_tools
+from dragoman.protocols.gemini_generate.wire import NAME
+
+Json = dict[str, Any]
+_MOST_STOPS: Final = 5
+_TIERS: Final = {
+    "default": "standard",
+    "standard_only": "standard",
+    "flex": "flex",
+    "priority": "priority",
+    "fast": "priority",
+}
+_SAMPLING: Final = (
+    ("temperature", "temperature"),
+    ("top_p", "topP"),
+    ("top_k", "topK"),
+    ("seed", "seed"),
+    ("frequency_penalty", "frequencyPenalty"),
+    ("presence_penalty", "presencePenalty"),
+)
+_REFUSED: Final = frozenset({"temperature", "top_p", "top_k"})
+"""What models that take no sampling settings refuse."""
+_UNTRANSLATED: Final = frozenset({"generationConfig.responseLogprobs", "generationConfig.logprobs"})
+"""What replies answer in fields that the IR does not have: only the raw lane can carry it."""
+
+
+def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
+    """Return the body for `target`, whose path names the model. Raises UnsupportedError for what may not be left out silently."""
+    if not request.messages:
+        raise RequestError("`messages` must hold at least one message", param="messages")
+    if request.sampling.candidates > 1:
+        raise UnsupportedError("`n` is more than 1, and a translated reply holds one answer", param="n")
+    system, turns = arrange(request, ledger)
+    writer = ContentWriter(target, ledger)
+    contents = [writer.write(turn) for turn in turns]
+    tools = encode_tools(request, target, ledger)
+    choice = encode_choice(request, target, ledger, has_tools=bool(tools))
+    config = _limit(request, target, ledger) | _sampling(request, target, ledger)
+    config |= _format(request.output, target, ledger)
+    if thinking := encode_thinking(request.reasoning, target, ledger):
+        config["thinkingConfig"] = thinking
+    body: Json = {}
+    if system:
+        body["systemInstruction"] = {"parts": [{"text": text} for text in system]}
+    if tools:
+        body["tools"] = tools
+    if choice is not None:
+        body["toolConfig"] = {"functionCallingConfig": choice}
+    if config:
+        body["generationConfig"] = config
+    if tier := _tier(request, ledger):
+        body["serviceTier"] = tier
+    _note_identity(request, ledger)
+    _add_extras(body, request, ledger)
+    body["contents"] = contents  # last, so that a longer history is a longer body with the same beginning
+    return msgspec.json.encode(body)
+
+
+def _limit(request: Request, target: Target, ledger: Ledger) -> Json:
+    limit = request.max_tokens
+    if limit is None:
+        return {}
+    if limit == 0:
+        raise UnsupportedError("`max_tokens` is 0, and the model cannot answer with nothing", param="max_tokens")
+    if target.max_output is not None and limit > target.max_output:
+        ledger.clamped("max_tokens", "max_tokens", f"the model gives {target.max_output} tokens at most")
+        limit = target.max_output
+    return {"maxOutputTokens": limit}
+
+
+def _sampling(request: Request, target: Target, ledger: Ledger) -> Json:
+    sampling = request.sampling
+    config: Json = {}
+    for name, written in _SAMPLING:
+        value = getattr(sampling, name)
+        if value is None:
+            continue
+        if name in _REFUSED and not target.dialect.sampling:
+            ledger.dropped("sampling", name, "the model takes no sampling settings")
+        else:
+            config[written] = value
+    if sampling.stop:
+        if len(sampling.stop) > _MOST_STOPS:
+            ledger.dropped("stop", "stop", f"{_MOST_STOPS} stop sequences are allowed", changes_meaning=True)
+        config["stopSequences"] = sampling.stop[:_MOST_STOPS]
+    return config
+
+
+def _format(output: OutputFormat | None, target: Target, ledger: Ledger) -> Json:
+    if output is None:
+        return {}
+    config: Json = {"responseMimeType": "application/json"}
+    if output.schema is None:
+        return config
+    if not target.dialect.structured_output:
+        ledger.degraded("json_schema", "response_format", "the model takes no schema", changes_meaning=True)
+        return config
+    names = ("responseJsonSchema", "responseSchema")
+    return config | encode_schema(output.schema, names, "response_format", target, ledger)
+
+
+def _tier(request: Request, ledger: Ledger) -> str | None:
+    tier = request.service_tier
+    if tier is None or tier == "auto":
+        return None
+    if tier not in _TIERS:
+        ledger.dropped("service_tier", "service_tier", f"there is no tier `{tier}`")
+    return _TIERS.get(tier)
+
+
+def _note_identity(request: Request, ledger: Ledger) -> None:
+    if request.user is not None:
+        ledger.dropped("user_id", "user", "the API takes no end user's id")
+    if request.cache_key is not None:
+        ledger.dropped("cache_key", "prompt_cache_key", "there is no such setting")
+    if request.cache is not None:
+        ledger.dropped("cache_breakpoint", "cache_control", "Google's servers cache prefixes by themselves")
+
+
+def _add_extras(body: Json, request: Request, ledger: Ledger) -> None:
+    """Put Google's own fields back where they were; `a.b` stood in `a`."""
+    for extra in request.extras:
+        if extra.origin != NAME or extra.name in _UNTRANSLATED:
+            if extra.matters:
+                raise UnsupportedError(f"`{extra.name}` cannot be carried to this model", param=extra.name)
+            ledger.dropped("extra_field", extra.name, f"only {extra.origin} has it")
+            continue
+        *parents, name = extra.name.split(".")
+        holder: Any = body
+        for parent in parents:
+            holder = holder.setdefault(parent, {})
+        holder[name] = extra.value
