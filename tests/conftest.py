@@ -1,4 +1,4 @@
-"""A gateway before two scripted upstreams, for all tests that a worker runs; nothing is remembered from test to test."""
+"""A gateway before scripted upstreams of every protocol, for all tests that a worker runs; nothing is remembered from test to test."""
 
 from collections.abc import Iterator
 
@@ -27,18 +27,27 @@ def messages_upstream() -> Iterator[RunningUpstream]:
 
 
 @pytest.fixture(scope="session")
-def gateway_of_both(chat_upstream: RunningUpstream, messages_upstream: RunningUpstream) -> Iterator[RunningGateway]:
+def gemini_upstream() -> Iterator[RunningUpstream]:
+    with RunningUpstream("gemini-generate") as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+def gateway_of_all(
+    chat_upstream: RunningUpstream, messages_upstream: RunningUpstream, gemini_upstream: RunningUpstream
+) -> Iterator[RunningGateway]:
     providers = {
         "chat": provider("openai-chat", chat_upstream.base_url),
         "messages": provider("anthropic-messages", messages_upstream.base_url),
+        "gemini": provider("gemini-generate", gemini_upstream.base_url),
     }
     with RunningGateway(providers) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def client_of_both(gateway_of_both: RunningGateway) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=gateway_of_both.url, timeout=20) as open_client:
+def client_of_all(gateway_of_all: RunningGateway) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=gateway_of_all.url, timeout=20) as open_client:
         yield open_client
 
 
@@ -57,13 +66,20 @@ def scripted_messages(messages_upstream: RunningUpstream) -> RunningUpstream:
 
 
 @pytest.fixture
-def scripted_gateway(gateway_of_both: RunningGateway) -> RunningGateway:
-    """The gateway before both, without keys."""
-    gateway_of_both.lines.clear()
-    return gateway_of_both
+def scripted_gemini(gemini_upstream: RunningUpstream) -> RunningUpstream:
+    """The Gemini upstream behind the models `gemini/...`."""
+    gemini_upstream.seen.clear()
+    return gemini_upstream
 
 
 @pytest.fixture
-def client(scripted_gateway: RunningGateway, client_of_both: httpx2.Client) -> httpx2.Client:
+def scripted_gateway(gateway_of_all: RunningGateway) -> RunningGateway:
+    """The gateway before all of them, without keys."""
+    gateway_of_all.lines.clear()
+    return gateway_of_all
+
+
+@pytest.fixture
+def client(scripted_gateway: RunningGateway, client_of_all: httpx2.Client) -> httpx2.Client:
     """An HTTP client of that gateway."""
-    return client_of_both
+    return client_of_all

@@ -231,10 +231,10 @@ def test_the_pages_are_served_under_every_prefix(client: httpx2.Client, prefix: 
 
 def test_health_tells_how_the_gateway_is(client: httpx2.Client) -> None:
     body = client.get("/health").json()
-    assert body["protocols"] == ["anthropic-messages", "openai-chat"]
+    assert body["protocols"] == ["anthropic-messages", "gemini-generate", "openai-chat"]
     assert body["needs_key"] is False
     assert body["requests"]["running"] == 1
-    assert set(body["providers"]) == {"chat", "messages", "opencode-go", "opencode-zen", "demo"}
+    assert set(body["providers"]) == {"chat", "messages", "gemini", "opencode-go", "opencode-zen", "demo"}
     assert body["providers"]["chat"]["key"] == "configured"
     assert body["providers"]["opencode-go"]["key"] == "the client's own"
     assert body["providers"]["demo"]["key"] == "needs no key"
@@ -246,6 +246,10 @@ def test_the_openapi_document_is_valid_and_names_every_path(client: httpx2.Clien
     document = client.get("/openapi.json").json()
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     served = {*MESSAGES_PATHS, *CHAT_PATHS, *(f"{path}/count_tokens" for path in MESSAGES_PATHS)}
+    for version in ("/v1beta", "/v1"):
+        methods = ("generateContent", "streamGenerateContent", "countTokens")
+        served |= {f"{version}/models/{{model}}:{method}" for method in methods}
+    served |= {"/v1beta/models", "/v1beta/models/{model}"}
     served |= {"/models", "/v1/models", "/v1/models/{model}", "/", "/health", "/ping", "/api/hello", "/openapi.json"}
     assert set(document["paths"]) == served
     for path, item in document["paths"].items():
@@ -313,7 +317,6 @@ def test_a_mistyped_path_is_answered_with_the_nearest(client: httpx2.Client, pre
     [
         ("/v1/responses", "OpenAI Responses"),
         ("/go/v1/responses", "OpenAI Responses"),
-        ("/v1beta/models/gemini-3-pro:generateContent", "Gemini"),
     ],
 )
 def test_an_endpoint_of_a_protocol_that_is_not_spoken_is_a_501(client: httpx2.Client, path: str, title: str) -> None:

@@ -18,8 +18,10 @@ KEY_HEADERS = [{"x-api-key": KEY}, {"authorization": f"Bearer {KEY}"}, {"x-goog-
 
 
 @pytest.fixture(scope="module")
-def stand_in(chat_upstream: RunningUpstream, messages_upstream: RunningUpstream) -> OpenCodeStandIn:
-    return OpenCodeStandIn(chat_upstream, messages_upstream)
+def stand_in(
+    chat_upstream: RunningUpstream, messages_upstream: RunningUpstream, gemini_upstream: RunningUpstream
+) -> OpenCodeStandIn:
+    return OpenCodeStandIn(chat_upstream, messages_upstream, gemini_upstream)
 
 
 @pytest.fixture(scope="module")
@@ -132,17 +134,26 @@ def test_without_a_key_nobody_is_called(
 def test_a_model_whose_format_is_not_spoken_is_a_501_that_names_it(
     bare: httpx2.Client, opencode: OpenCodeStandIn, prefix: str, path: str
 ) -> None:
-    models = {"gpt-5.6-luna": "openai-responses"}
-    if prefix == "/zen":
-        models["gemini-3.1-pro"] = "gemini-generate"
-    for model, name in models.items():
-        reply = bare.post(prefix + path, json={**HI, "model": model}, headers={"x-api-key": KEY})
-        assert reply.status_code == 501
-        error = reply.json()["error"]
-        assert error["type"] == ("not_supported" if path == MESSAGES else "not_implemented_error")
-        assert f"`{name}`" in error["message"]
-        assert f"`{model}`" in error["message"]
+    reply = bare.post(prefix + path, json={**HI, "model": "gpt-5.6-luna"}, headers={"x-api-key": KEY})
+    assert reply.status_code == 501
+    error = reply.json()["error"]
+    assert error["type"] == ("not_supported" if path == MESSAGES else "not_implemented_error")
+    assert "`openai-responses`" in error["message"]
+    assert "`gpt-5.6-luna`" in error["message"]
     assert opencode.urls == []
+
+
+@pytest.mark.parametrize("path", [MESSAGES, CHAT])
+def test_zens_gemini_models_are_asked_in_their_own_words(
+    bare: httpx2.Client, opencode: OpenCodeStandIn, scripted_gemini: RunningUpstream, path: str
+) -> None:
+    for streams, method in ((False, "generateContent"), (True, "streamGenerateContent?alt=sse")):
+        body = {**HI, "model": "gemini-3.1-pro", "stream": streams}
+        reply = bare.post(f"/zen{path}", json=body, headers={"x-api-key": KEY})
+        assert reply.status_code == 200, reply.text
+        assert opencode.urls[-1] == f"https://opencode.ai/zen/v1/models/gemini-3.1-pro:{method}"
+        assert scripted_gemini.last.headers["x-goog-api-key"] == KEY
+        assert KEY not in opencode.urls[-1]
 
 
 # --- sessions -----------------------------------------------------------------------------------------------------------
@@ -228,7 +239,7 @@ def test_tokens_are_counted_for_a_client_without_a_session(
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])
 @pytest.mark.parametrize("model", ["glm-5.3", "minimax-m3"])
 def test_the_gateways_key_never_leaves_it(opencode: OpenCodeStandIn, path: str, model: str) -> None:
-    upstream = OpenCodeStandIn(opencode._chat, opencode._messages)
+    upstream = OpenCodeStandIn(opencode._chat, opencode._messages, opencode._gemini)
     server = Server(port=0, keys=(Key(key=Secret(KEY)),))
     with RunningGateway(server=server, upstream=upstream) as gateway:
         reply = httpx2.post(gateway.url + path, json={**HI, "model": model}, headers={"x-api-key": KEY})

@@ -14,11 +14,12 @@ _TIERS = ("/zen/go", "/zen")
 class OpenCodeStandIn(HttpUpstream):
     """The upstream edge of a gateway under test. `urls` are those that were called, oldest first."""
 
-    def __init__(self, chat: RunningUpstream, messages: RunningUpstream) -> None:
+    def __init__(self, chat: RunningUpstream, messages: RunningUpstream, gemini: RunningUpstream) -> None:
         super().__init__()
         self.urls: list[str] = []
         self._chat = chat
         self._messages = messages
+        self._gemini = gemini
 
     async def send(self, call: Call, timeouts: Timeouts) -> HttpReply:
         self.urls.append(call.url)
@@ -26,5 +27,9 @@ class OpenCodeStandIn(HttpUpstream):
         assert site == _SITE, "nothing else may be called"
         tier = next(tier for tier in _TIERS if path.startswith(f"{tier}/"))
         path = path.removeprefix(tier)
-        server = self._messages if path.startswith("/v1/messages") else self._chat
+        server = self._chat
+        if path.startswith("/v1/messages"):
+            server = self._messages
+        elif path.startswith("/v1/models/"):
+            server = self._gemini
         return await super().send(msgspec.structs.replace(call, url=server.origin + path), timeouts)

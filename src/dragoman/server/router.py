@@ -61,9 +61,21 @@ class Router:
         return [method for method in ("GET", "HEAD", "POST") if self.find(method, path)]
 
     def speakers(self, path: str) -> tuple[Codec, ...]:
-        """Return the protocols that have something at `path`, by whichever method."""
-        found = (self.find(method, path) for method in ("GET", "POST"))
-        return tuple({codec.name: codec for match in found if match for codec in match.codecs}.values())
+        """Return the protocols whose endpoints `path` looks like, below whatever prefix and by whichever method."""
+        rows = [
+            (len(known), match)
+            for known, methods in self._exact.items()
+            if path.endswith(known)
+            for match in methods.values()
+        ]
+        rows += [
+            (len(before) + len(after), match)
+            for _, before, after, match in self._with_model
+            if before in path and path.endswith(after)
+        ]
+        likeness = max((length for length, _ in rows), default=0)
+        codecs = (codec for length, match in rows if length == likeness for codec in match.codecs)
+        return tuple({codec.name: codec for codec in codecs}.values())
 
     def without_prefix(self, path: str) -> str:
         """Return `path` without the provider's name in front, if one is there: `/go/ping` and `/go` are `/ping` and `/`."""
