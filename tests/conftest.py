@@ -1,4 +1,4 @@
-"""A gateway before scripted upstreams of every protocol, for all tests that a worker runs; nothing is remembered from test to test."""
+"""A gateway before scripted upstreams of every protocol, for all tests of a worker; nothing is remembered from test to test."""
 
 from collections.abc import Iterator
 
