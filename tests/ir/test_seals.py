@@ -34,5 +34,13 @@ def test_a_seal_returns_to_its_own_upstream_only() -> None:
     assert not may_return(seal, "openai-chat", "claude")
 
 
+def test_a_seal_may_be_of_use_to_the_model_alone_that_made_it() -> None:
+    seal = Seal("gemini-generate", "signature", "google", "gemini-pro")
+    assert may_return(seal, "gemini-generate", "google", "gemini-pro")
+    assert not may_return(seal, "gemini-generate", "google", "gemini-flash")
+    assert may_return(Seal("gemini-generate", "signature", "google"), "gemini-generate", "google", "gemini-flash")
+    assert may_return(Seal("gemini-generate", "signature"), "gemini-generate", "google", "gemini-flash")
+
+
 def test_a_native_artefact_returns_to_any_upstream_of_its_protocol() -> None:
     assert may_return(Seal("anthropic-messages", "signature"), "anthropic-messages", "claude")

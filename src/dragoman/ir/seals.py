@@ -39,9 +39,15 @@ class Seal(msgspec.Struct, frozen=True, gc=False):
         return not self.provider
 
 
-def may_return(seal: Seal, protocol: str, provider: str) -> bool:
-    """Tell whether `seal` may be sent to the upstream `provider` that speaks `protocol`."""
-    return seal.protocol == protocol and (seal.is_native or seal.provider == provider)
+def may_return(seal: Seal, protocol: str, provider: str, model: str | None = None) -> bool:
+    """Tell whether `seal` may be sent to the upstream `provider` that speaks `protocol`.
+
+    `model` is given where an artefact is of use to the model alone that made it (Gemini's thought signatures, OpenAI's encrypted
+    reasoning); Anthropic takes thinking of its other models and leaves it out by itself.
+    """
+    if seal.protocol != protocol:
+        return False
+    return seal.is_native or (seal.provider == provider and (model is None or seal.model in ("", model)))
 
 
 def write_seal(seal: Seal) -> str:

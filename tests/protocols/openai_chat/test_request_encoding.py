@@ -328,7 +328,7 @@ def test_reasoning_that_nobody_takes_back_is_reported() -> None:
 
 def test_what_a_thought_carries_for_the_call_behind_it_returns_in_that_call() -> None:
     """Anthropic's `tool_use` has no field for a seal: its clients hold it in an empty thought."""
-    seal = Seal("openai-chat", '{"google":{"thought_signature":"x"}}', "deep", "m", "extra_content")
+    seal = Seal("openai-chat", '{"google":{"thought_signature":"x"}}', "deep", "up", "extra_content")
     turn = assistant(Reasoning(seal=seal), ToolCall("c1", "f", "{}"), ToolCall("c2", "f", "{}"))
     first, second = messages_of(HI, turn)[1]["tool_calls"]
     assert first["extra_content"] == {"google": {"thought_signature": "x"}}
@@ -340,10 +340,19 @@ def test_what_a_thought_carries_for_the_call_behind_it_returns_in_that_call() ->
 
 
 def test_a_calls_own_extra_content_returns() -> None:
-    seal = Seal("openai-chat", '{"google":{"thought_signature":"x"}}', "deep", "m", "extra_content")
+    seal = Seal("openai-chat", '{"google":{"thought_signature":"x"}}', "deep", "up", "extra_content")
     own = assistant(ToolCall("c", "f", "{}", seal=seal))
     assert messages_of(HI, own)[1]["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "x"}}
     assert "extra_content" not in messages_of(HI, own, provider="other")[1]["tool_calls"][0]
+
+
+def test_a_thought_signature_of_another_model_stays_behind() -> None:
+    """Gemini refuses it: https://ai.google.dev/gemini-api/docs/thought-signatures."""
+    seal = Seal("openai-chat", '{"google":{"thought_signature":"x"}}', "deep", "another", "extra_content")
+    ledger = Ledger()
+    sent = messages_of(HI, assistant(ToolCall("c", "f", "{}", seal=seal)), ledger=ledger)
+    assert "extra_content" not in sent[1]["tool_calls"][0]
+    assert codes(ledger) == ["foreign_reasoning"]
 
 
 # Tools

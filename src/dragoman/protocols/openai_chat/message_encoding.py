@@ -80,10 +80,11 @@ def encode_messages(request: Request, target: Target, tally: Tally) -> list[Wire
 class _Writer:
     """Writes one request's messages; `_out` grows."""
 
-    __slots__ = ("_dialect", "_out", "_provider", "_tally")
+    __slots__ = ("_dialect", "_model", "_out", "_provider", "_tally")
 
     def __init__(self, target: Target, tally: Tally) -> None:
         self._dialect = target.dialect
+        self._model = target.model
         self._provider = target.provider
         self._tally = tally
         self._out: list[Wire] = []
@@ -223,7 +224,8 @@ class _Writer:
             function = {"name": call.name, "arguments": bytes(arguments).decode()}
             written = {"id": call.id, "type": "function", "function": function}
         if seal:
-            returns = seal.form == EXTRA_CONTENT and may_return(seal, ORIGIN, self._provider)
+            # What stands there is Google's thought signature: it is good for the model alone that made it.
+            returns = seal.form == EXTRA_CONTENT and may_return(seal, ORIGIN, self._provider, self._model)
             if returns and (extra := native_extra(seal)) is not None:
                 written["extra_content"] = extra
             else:
