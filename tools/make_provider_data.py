@@ -107,10 +107,10 @@ def messages_dialect(row: Row) -> Dialect:
     """Return the dialect of a model on Messages.
 
     Claude models that know effort and nothing else are the current ones, those that also take a budget came before;
-    the others' models (Qwen, MiniMax) only know the first form of thinking.
+    the others' models (Qwen, MiniMax) only know the first form of thinking, and sign it at will.
     """
     if not row.id.startswith("claude-"):
-        return Dialect(adaptive_thinking=False, mid_system=False)
+        return Dialect(adaptive_thinking=False, mid_system=False, signed_thinking=False)
     options = {option.type: option.values for option in row.reasoning_options or ()}
     current = "effort" in options and "budget_tokens" not in options
     adaptive = current or "max" in options.get("effort", ())

@@ -65,6 +65,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether role `system` may stand among the messages; else such text goes into a user turn with a marker."""
     adaptive_thinking: bool = True
     """Whether `thinking: adaptive` and `output_config.effort` exist; else effort becomes a budget."""
+    signed_thinking: bool = True
+    """Whether thinking has to be signed, and to lead the last turn with tool calls, or else be off (Anthropic's own rule)."""
     default_max_tokens: int = 32_000
     """`max_tokens` when the client set none (the field is required) and the model's limit is not known."""
     anthropic_version: str = "2023-06-01"

@@ -494,6 +494,22 @@ def test_manual_thinking_needs_signed_thought_before_the_last_calls() -> None:
     assert encoded(asking(user("a"), assistant(signed, call), result, reasoning=control))[1] == []
 
 
+def test_where_thinking_needs_no_signature_it_stays_on_and_comes_back_as_it_was() -> None:
+    own = Reasoning(("hm",), seal=Seal(NAME, "", "upstream", "model-1"))
+    other = Reasoning(("ha",), seal=Seal(NAME, "", "another", "model-1"))
+    asked = asking(
+        user("a"),
+        assistant(own, other, ToolCall("t", "f", "{}")),
+        user(ToolResult("t")),
+        reasoning=ReasoningControl("enabled", 1024),
+    )
+    body, codes = encoded(asked, target(signed_thinking=False))
+    assert body["thinking"]["type"] == "enabled"
+    assert body["messages"][1]["content"][0] == {"type": "thinking", "thinking": "hm", "signature": ""}
+    assert codes == ["foreign_reasoning"]
+    assert encoded(asked)[1] == ["foreign_reasoning", "foreign_reasoning", "thinking_off"]
+
+
 def test_sampling_goes_with_the_apis_rules() -> None:
     body, codes = encoded(asking(sampling=Sampling(temperature=1.6)))
     assert (body["temperature"], codes) == (1, ["temperature"])

@@ -152,6 +152,16 @@ def test_signatures_name_where_they_come_from() -> None:
     assert isinstance(redacted.seal, Seal)
 
 
+def test_unsigned_thought_names_where_it_comes_from_too() -> None:
+    """Servers other than Anthropic's may sign nothing, and want it back nevertheless."""
+    said = (opening(0, type="thinking", thinking=""), more(0, type="thinking_delta", thinking="hm"), closing(0))
+    empty = more(1, type="signature_delta", signature="")
+    more_said = (opening(1, type="thinking", thinking="ha", signature=""), empty, closing(1))
+    streamed = reply(START, *said, *more_said, ending(), STOP).blocks
+    origin = Seal("anthropic-messages", "", "upstream", "model-1")
+    assert streamed == (Reasoning(("hm",), seal=origin), Reasoning(("ha",), seal=origin))
+
+
 def test_text_and_thought_may_begin_in_the_start_event() -> None:
     events = (
         opening(0, type="thinking", thinking="hm", signature="s"), closing(0),

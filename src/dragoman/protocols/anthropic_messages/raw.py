@@ -110,7 +110,7 @@ def _opened(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw | None:
     seal = read_seal(getattr(thought, field) or "") if field else None
     if field is None or seal is None:
         return raw
-    if not returnable(seal, target.provider):
+    if not returnable(seal, target):
         return None
     block = _read_fields(raw)
     block[field] = Raw(_json(seal.data))

@@ -113,8 +113,7 @@ def said_block(raw: Raw, source: Source) -> Block:
         case wire.SaidToolUse(id, name, arguments):
             return ToolCall(id, name, str(arguments, "utf-8") if isinstance(arguments, Raw) else "{}")
         case wire.SaidThinking(thinking, signature):
-            seal = sealing.issued(signature, source) if signature else None
-            return Reasoning((thinking,) if thinking else (), seal=seal)
+            return Reasoning((thinking,) if thinking else (), seal=sealing.issued(signature or "", source))
         case wire.SaidRedacted(data):
             return Reasoning(is_redacted=True, seal=sealing.issued(data, source, sealing.REDACTED))
         case _:

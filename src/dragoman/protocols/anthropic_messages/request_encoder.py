@@ -66,7 +66,7 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     messages = [{"role": turn.role, "content": writer.write(turn)} for turn in turns]
     tools = encode_tools(request, target, ledger)
     choice = encode_choice(request, target, ledger, has_tools=bool(tools))
-    limits = plan_limits(request, target, ledger, obstacle=_obstacle(choice, messages))
+    limits = plan_limits(request, target, ledger, obstacle=_obstacle(choice, messages, target))
     body: dict[str, Any] = {"model": target.model, "max_tokens": limits.max_tokens}
     if request.stream:
         body["stream"] = True
@@ -145,10 +145,12 @@ def _add_extras(body: dict[str, Any], request: Request, ledger: Ledger) -> None:
             holder[name] = extra.value
 
 
-def _obstacle(choice: dict[str, Any] | None, messages: list[dict[str, Any]]) -> str | None:
+def _obstacle(choice: dict[str, Any] | None, messages: list[dict[str, Any]], target: Target) -> str | None:
     """Return why manual thinking would be refused, if it would."""
     if choice is not None and choice["type"] in ("any", "tool"):
         return "thinking does not go with a forced tool choice"
+    if not target.dialect.signed_thinking:
+        return None
     last = next((place for place in range(len(messages) - 1, -1, -1) if messages[place]["role"] == "assistant"), None)
     if last is None:
         return None
@@ -292,7 +294,7 @@ class _Writer:
 
     def _reasoning(self, block: Reasoning, item: Item, *, is_assistant: bool) -> Written | None:
         seal = block.seal
-        if seal is None or not is_assistant or not sealing.returnable(seal, self._target.provider):
+        if seal is None or not is_assistant or not sealing.returnable(seal, self._target):
             self._ledger.dropped("foreign_reasoning", item.path, "it lacks this upstream's signature")
             return None
         if sealing.is_redacted(block):

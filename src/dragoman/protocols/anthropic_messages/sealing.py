@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Raw
 
-from dragoman.codec import Source
+from dragoman.codec import Source, Target
 from dragoman.ir.request import Citation, Reasoning
 from dragoman.ir.seals import Seal, may_return, read_seal, write_seal
 from dragoman.protocols.anthropic_messages.wire import NAME
@@ -46,9 +46,11 @@ def received_citation(index: str) -> Citation | None:
     return Citation(seal.protocol, Raw(seal.data.encode() if is_object(seal.data) else b"{}"))
 
 
-def returnable(seal: Seal | None, provider: str) -> bool:
-    """Tell whether there is something to give back to the upstream `provider`."""
-    return seal is not None and bool(seal.data) and may_return(seal, NAME, provider)
+def returnable(seal: Seal | None, target: Target) -> bool:
+    """Tell whether there is something to give back to `target`: what it signed, or what it thought where nothing is signed."""
+    if seal is None or not may_return(seal, NAME, target.provider):
+        return False
+    return bool(seal.data) or not target.dialect.signed_thinking
 
 
 def is_redacted(block: Reasoning) -> bool:

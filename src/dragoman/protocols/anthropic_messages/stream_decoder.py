@@ -95,13 +95,26 @@ class _Held:
 class MessageDecoder:
     """Reads the events of one message; what is open is known by the wire's index, and numbered anew for the IR."""
 
-    __slots__ = ("_ending", "_extras", "_id", "_is_done", "_likeness", "_next", "_open", "_said", "_source", "_usage")
+    __slots__ = (
+        "_ending",
+        "_extras",
+        "_id",
+        "_is_done",
+        "_likeness",
+        "_next",
+        "_open",
+        "_said",
+        "_source",
+        "_unsigned",
+        "_usage",
+    )
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._id: str | None = None
         self._open: dict[int, int | _Call | _Held] = {}
         self._next = 0
+        self._unsigned: set[int] = set()
         self._usage = Usage()
         self._extras: dict[str, Extra] = {}
         self._ending: wire.EndingDelta | None = None
@@ -199,6 +212,8 @@ class MessageDecoder:
                     start.append(ReasoningDelta(index, thinking))
                 if signature:
                     start.append(SealDelta(index, sealing.issued(signature, self._source)))
+                else:
+                    self._unsigned.add(index)
                 return start
             case wire.SaidRedacted(data):
                 seal = sealing.issued(data, self._source, sealing.REDACTED)
@@ -229,7 +244,7 @@ class MessageDecoder:
             case wire.ThinkingDelta(thinking):
                 return (ReasoningDelta(index, thinking),) if thinking else ()
             case wire.SignatureDelta(signature):
-                return (SealDelta(index, sealing.issued(signature, self._source)),) if signature else ()
+                return self._sign(index, signature) if signature else ()
             case wire.CitationsDelta(citation):
                 return (CitationDelta(index, to_citation(citation)),)
             case wire.InputJsonDelta() | wire.CompactionDelta():
@@ -237,10 +252,15 @@ class MessageDecoder:
             case _:
                 assert_never(delta)
 
+    def _sign(self, index: int, signature: str) -> Sequence[Event]:
+        self._unsigned.discard(index)
+        return (SealDelta(index, sealing.issued(signature, self._source)),)
+
     def _close(self, block: int | _Call | _Held) -> list[Event]:
         self._said = None
         if isinstance(block, int):
-            return [BlockEnd(block)]
+            # Thought that nobody signed (other vendors' servers) goes back to where it came from all the same.
+            return [*(self._sign(block, "") if block in self._unsigned else ()), BlockEnd(block)]
         if isinstance(block, _Call):
             given: list[Event] = [] if any(block.parts) else [ArgumentsDelta(block.index, block.given)]
             return [*given, BlockEnd(block.index)]

@@ -257,9 +257,9 @@ class MessageEncoder:
             return
         if current.is_custom:
             self._say(current, '"}', out)
-        if current.is_thinking and current.seal is not None:
+        if current.is_thinking and current.seal is not None and (signature := sealing.shown(current.seal)):
             head = _DELTA % (current.wire_index, b"signature_delta", b"signature")
-            out.append(head + _json(sealing.shown(current.seal)) + _DELTA_END)
+            out.append(head + _json(signature) + _DELTA_END)
         self._close_wire(current, out)
 
     def _close_wire(self, current: _Open, out: list[bytes]) -> None:
