@@ -27,6 +27,7 @@ from dragoman.server.logs import set_up
 from dragoman.server.pages import about, json_page, openapi, text_page
 from dragoman.server.router import Router
 from dragoman.settings import Key, Secret, Settings
+from dragoman.stores.memory import MemoryStore
 from dragoman.upstreams.http import HttpUpstream
 from dragoman.upstreams.scripted import ScriptedModel
 
@@ -37,6 +38,9 @@ DEFAULT_DIALECT = "openai-chat"
 """Whose errors a client gets that cannot be recognised: the one that most tools speak."""
 
 _LOG = logging.getLogger("dragoman.server")
+_REMEMBERED_SECONDS = 24 * 60 * 60
+_REMEMBERED_ROWS = 50_000
+_REMEMBERED_BYTES = 64 * 1024 * 1024
 _LAST_WORDS_SECONDS = 1.0
 _PORT_HINT = "stop what listens there, or choose another port with --port"
 _PORT_HINTS = {
@@ -61,6 +65,7 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
         models={SCRIPTED: ScriptedModel()},
         clock=SystemClock(),
         ids=RandomIds(),
+        store=_store(),
         limits=Limits(
             Timeouts(server.connect_timeout_s, server.first_byte_timeout_s, server.idle_timeout_s),
             server.heartbeat_s,
@@ -91,6 +96,16 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
         }
     )
     return app
+
+
+def _store() -> MemoryStore:
+    """Return the store of what clients leave out: a working day's conversations, and then some."""
+    return MemoryStore(
+        SystemClock.monotonic,
+        idle_seconds=_REMEMBERED_SECONDS,
+        max_rows=_REMEMBERED_ROWS,
+        max_bytes=_REMEMBERED_BYTES,
+    )
 
 
 def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arrival], Plan]:

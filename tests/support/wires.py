@@ -148,6 +148,8 @@ def call_piece(index: int | None, **fields: Any) -> bytes:
     entry: Json = {} if index is None else {"index": index}
     if "id" in fields:
         entry |= {"id": fields["id"], "type": "function"}
+    if "extra_content" in fields:
+        entry["extra_content"] = fields["extra_content"]
     return piece({"tool_calls": [{**entry, "function": function}]})
 
 
@@ -163,7 +165,8 @@ def completion_chunks(reply: Mapping[str, Any]) -> list[bytes]:
     chunks += [piece({"content": half}) for half in _halves(content or "")]
     for index, one in enumerate(calls):
         function = one["function"]
-        chunks.append(call_piece(index, id=one["id"], name=function["name"], arguments=""))
+        sealed = {name: one[name] for name in one if name == "extra_content"}
+        chunks.append(call_piece(index, id=one["id"], name=function["name"], arguments="", **sealed))
         chunks += [call_piece(index, arguments=half) for half in _halves(function["arguments"])]
     return [*chunks, piece({}, choice["finish_reason"]), piece(usage=reply["usage"]), DONE]
 

@@ -17,7 +17,18 @@ from dragoman.engine.inflating import inflated
 from dragoman.engine.lanes import Errand, RawLane, TranslatedLane, UnseenError
 from dragoman.engine.models import ModelReply
 from dragoman.engine.opening import first_bytes, open_bytes, open_events
-from dragoman.engine.ports import Call, Clock, Ids, Incoming, ModelUpstream, Timeouts, Turn, Upstream, UpstreamReply
+from dragoman.engine.ports import (
+    Call,
+    Clock,
+    Ids,
+    Incoming,
+    ModelUpstream,
+    Store,
+    Timeouts,
+    Turn,
+    Upstream,
+    UpstreamReply,
+)
 from dragoman.engine.record import Record, RecordSink, log_record
 from dragoman.engine.relay import EarlyBeats, Heartbeat, Stage, drain, read_whole, relay
 from dragoman.engine.retrying import retry_delay
@@ -72,6 +83,8 @@ class Parts(msgspec.Struct, frozen=True):
     """Upstreams that speak the IR, by the name of their kind (`scripted`)."""
     clock: Clock
     ids: Ids
+    store: Store
+    """What clients may have left out of a conversation when they ask again."""
     limits: Limits = Limits()
     sink: RecordSink = log_record
 
@@ -169,6 +182,7 @@ class Exchange:
             now=parts.clock.now(),
             new_id=parts.ids.new,
             ledger=self._record.ledger,
+            store=parts.store,
         )
 
     async def _wait_to_retry(self, error: DragomanError) -> None:

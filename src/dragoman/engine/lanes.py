@@ -9,20 +9,23 @@ import msgspec
 from dragoman.codec import Audience, Codec, Peek, Source, Target
 from dragoman.engine.client import Arrival
 from dragoman.engine.headers import chosen, upward
-from dragoman.engine.ports import Call
+from dragoman.engine.ports import Call, Store
 from dragoman.engine.stages import RawStage, TranslatedStage
 from dragoman.ir.collecting import expand
+from dragoman.ir.events import Event
 from dragoman.ir.failures import DragomanError, UnsupportedError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Reply, Usage
-from dragoman.ir.request import Request, Role, Text
+from dragoman.ir.request import Request
 from dragoman.ir.seals import MARK_BYTES
+from dragoman.pipe import Transducer
 from dragoman.receiver import EventReceiver, Receiver, require_content
 from dragoman.routing.identity import Identity, fallback_session
 from dragoman.routing.plan import Attempt
 from dragoman.transforms.caching import system_text, with_breakpoints, with_cache_key
 from dragoman.transforms.counting import estimate_tokens
 from dragoman.transforms.history import repair
+from dragoman.transforms.reasoning import Memory, Remember, first_words, scope_of
 from dragoman.transforms.tools import Renames, RestoreNames, restore_reply, shorten
 from dragoman.transforms.vision import first_unseen, may_hold_media
 
@@ -43,6 +46,7 @@ class Errand(msgspec.Struct, frozen=True):
     now: float
     new_id: Callable[[str], str]
     ledger: Ledger
+    store: Store
 
     @property
     def client(self) -> Codec:
@@ -119,7 +123,8 @@ class TranslatedLane:
         self._errand = errand
         self.upstream = errand.upstream
         self._request = _decoded(errand)
-        self._fit, self._renames = _fit(self._request, errand)
+        self._memory = _memory(self._request, errand)
+        self._fit, self._renames = _fit(self._request, self._memory, errand)
 
     @property
     def request(self) -> Request:
@@ -151,7 +156,11 @@ class TranslatedLane:
 
     def stage(self, receiver: EventReceiver) -> TranslatedStage:
         """Return the stage for a streamed reply."""
-        transforms = (RestoreNames(self._renames),) if self._renames else ()
+        transforms: list[Transducer[Sequence[Event], Sequence[Event]]] = []
+        if self._renames:
+            transforms.append(RestoreNames(self._renames))
+        if self._memory:
+            transforms.append(Remember(self._memory, self._request.messages))
         return TranslatedStage(receiver, transforms, self._errand.client.stream_encoder(self.audience()))
 
     def decode(self, body: bytes) -> Reply:
@@ -159,8 +168,12 @@ class TranslatedLane:
         return self.restored(require_content(self._errand.upstream.decode_reply(body, self._source)))
 
     def restored(self, reply: Reply) -> Reply:
-        """Return `reply` with the client's own tool names."""
-        return restore_reply(reply, self._renames) if self._renames else reply
+        """Return `reply` with the client's own tool names. What its client may leave out of it is remembered."""
+        if self._renames:
+            reply = restore_reply(reply, self._renames)
+        if self._memory:
+            self._memory.keep(reply.blocks, self._request.messages)
+        return reply
 
     def encode(self, reply: Reply) -> bytes:
         """Return a whole reply for the client."""
@@ -198,9 +211,7 @@ def target_of(attempt: Attempt) -> Target:
 
 def conversation(request: Request) -> str:
     """Return a stable name for the conversation that `request` belongs to: a hash of its beginning."""
-    first = next((message for message in request.messages if message.role is Role.USER), None)
-    words = "".join(block.text for block in first.blocks if isinstance(block, Text)) if first else ""
-    return fallback_session(system_text(request), words)
+    return fallback_session(system_text(request), first_words(request))
 
 
 def refuse_losses(ledger: Ledger) -> None:
@@ -240,10 +251,20 @@ def _decoded(errand: Errand) -> Request:
     return msgspec.structs.replace(request, model=errand.attempt.model, stream=errand.peek.stream)
 
 
-def _fit(request: Request, errand: Errand) -> tuple[Request, Renames]:
+def _memory(request: Request, errand: Errand) -> Memory | None:
+    """Return what is remembered of the conversation. Nothing is of one without tools, or whose client speaks to its own kind."""
+    if not request.tools or errand.attempt.protocol == errand.client.name:
+        return None
+    scope = scope_of(errand.arrival.key, errand.identity.session, request)
+    return Memory(scope, errand.store.get, errand.store.put)
+
+
+def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Request, Renames]:
     """Return the request as the target takes it, and how to undo the renaming of its tools."""
     attempt, ledger = errand.attempt, errand.ledger
     refuse_unseen(request, attempt)
+    if memory:
+        request = memory.restored(request, attempt.protocol, attempt.provider)
     request = repair(request, ledger)
     request, renames = shorten(request, attempt.dialect.tool_name_limit, ledger)
     if errand.upstream.caches_by_breakpoint:

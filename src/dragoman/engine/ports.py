@@ -1,4 +1,4 @@
-"""What the engine needs from the outside: an upstream that answers, a clock, ids.
+"""What the engine needs from the outside: an upstream that answers, a clock, ids, a store.
 
 The engine is given these at the composition root; nothing in it opens a socket or reads a clock by itself.
 """
@@ -99,6 +99,16 @@ class Ids(Protocol):
 
     def new(self, prefix: str) -> str:
         """Return a fresh id, `prefix` and at least 96 random bits in `[0-9A-Za-z]`."""
+
+
+class Store(Protocol):
+    """Remembers across exchanges, as well as it can: whoever asks must be able to do without."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return what was put there; None when it was nothing, or is forgotten."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep `value` in place of what was there."""
 
 
 class Turn(msgspec.Struct, frozen=True):

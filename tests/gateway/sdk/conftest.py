@@ -39,6 +39,7 @@ def gateway(chat_server: ExactUpstream, messages_server: ExactUpstream) -> Itera
         "strict": provider("openai-chat", chat, losses="strict"),
         "messages": provider("anthropic-messages", messages),
         "unrelated": provider("anthropic-messages", messages),
+        "older": provider("anthropic-messages", messages, dialect={"adaptive_thinking": False}),
     }
     with RunningGateway(providers, Server(port=0, retries=0)) as running:
         yield running
@@ -53,7 +54,7 @@ def chat(chat_server: ExactUpstream) -> ExactUpstream:
 
 @pytest.fixture
 def messages(messages_server: ExactUpstream) -> ExactUpstream:
-    """The Messages upstream behind the models `messages/...` and `unrelated/...`."""
+    """The Messages upstream behind the models `messages/...`, `unrelated/...` and `older/...`."""
     messages_server.answers()
     return messages_server
 

@@ -1,0 +1,1 @@
+"""Where what outlives an exchange is kept."""
