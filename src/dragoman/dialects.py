@@ -23,6 +23,10 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether temperature, top_p and top_k are accepted at all (reasoning models refuse them)."""
     web_search: bool = False
     """Whether the vendor searches the web itself when asked to. OpenAI's Chat takes `web_search_options` for some models only."""
+    efforts: tuple[str, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+    """The words for effort that are accepted; others become the nearest. Empty: none is sent."""
+    tool_call_id_length: int | None = None
+    """The exact length of a tool call's id, letters and digits alone (Mistral: 9); others get a short form. None: any id."""
 
     # --- openai-chat ---
     max_tokens_field: str = "max_tokens"
@@ -37,8 +41,6 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether an assistant message with tool calls must have that field, even empty (DeepSeek, Kimi)."""
     reasoning_details: bool = False
     """Whether `reasoning_details` (OpenRouter) are taken back."""
-    efforts: tuple[str, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-    """The values of `reasoning_effort` that are accepted; others become the nearest. Empty: the field is not sent."""
     thinking_switch: str | None = None
     """How to turn thinking off or on: `thinking` ({type: enabled|disabled}: DeepSeek, GLM, Kimi) or `enable_thinking` (Qwen)."""
     images_in_tool_messages: bool = False
@@ -51,6 +53,14 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether `stream_options.include_usage` is accepted."""
     top_k: bool = False
     """Whether `top_k` is accepted."""
+    stop: bool = True
+    """Whether stop sequences are accepted (reasoning models of OpenAI and xAI refuse them)."""
+    penalties: bool = True
+    """Whether `frequency_penalty` and `presence_penalty` are accepted."""
+    seed_field: str | None = "seed"
+    """Where a seed goes (Mistral: `random_seed`); None: it is not sent."""
+    service_tiers: tuple[str, ...] = ("auto", "default", "flex", "priority", "fast", "scale")
+    """The values of `service_tier` that are accepted. Empty: the field is not sent."""
     json_object: bool = True
     """Whether `response_format: json_object` exists."""
     files: bool = True

@@ -23,6 +23,7 @@ from dragoman.receiver import EventReceiver, Receiver, require_content
 from dragoman.routing.identity import Identity, fallback_session
 from dragoman.routing.plan import Attempt
 from dragoman.transforms.caching import system_text, with_breakpoints, with_cache_key
+from dragoman.transforms.call_ids import fit_call_ids
 from dragoman.transforms.counting import estimate_tokens
 from dragoman.transforms.history import repair
 from dragoman.transforms.reasoning import Memory, Remember, first_words, scope_of
@@ -265,7 +266,7 @@ def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Reque
     refuse_unseen(request, attempt)
     if memory:
         request = memory.restored(request, attempt.protocol, attempt.provider)
-    request = repair(request, ledger)
+    request = fit_call_ids(repair(request, ledger), attempt.dialect.tool_call_id_length)
     request, renames = shorten(request, attempt.dialect.tool_name_limit, ledger)
     if errand.upstream.caches_by_breakpoint:
         return with_breakpoints(request, ledger), renames

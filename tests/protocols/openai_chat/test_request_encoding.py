@@ -445,6 +445,33 @@ def test_the_limit_of_output_tokens() -> None:
     assert caught.value.failure.param == "max_tokens"
 
 
+def test_a_server_gets_neither_stops_nor_penalties_nor_a_seed_that_it_would_refuse() -> None:
+    sampling = Sampling(stop=("x",), seed=7, frequency_penalty=0.1, presence_penalty=0.2)
+    ledger = Ledger()
+    body = encoded(asking(HI, sampling=sampling), ledger, stop=False, penalties=False, seed_field=None)
+    assert set(body) == {"model", "messages"}
+    assert codes(ledger) == ["penalties", "penalties", "seed", "stop_dropped"]
+    assert [loss.code for loss in ledger if loss.changes_meaning] == ["stop_dropped"]
+    assert encoded(asking(HI, sampling=sampling), seed_field="random_seed")["random_seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken", "sent"),
+    [
+        ("standard_only", ("default",), "default"),
+        ("flex", ("auto", "flex"), "flex"),
+        ("priority", ("auto", "flex"), None),
+        ("default", (), None),
+        ("unheard-of", ("default",), None),
+    ],
+)
+def test_a_service_tier_is_sent_where_the_server_has_it(asked: str, taken: tuple[str, ...], sent: str | None) -> None:
+    ledger = Ledger()
+    body = encoded(asking(HI, service_tier=asked), ledger, service_tiers=taken)
+    assert body.get("service_tier") == sent
+    assert codes(ledger) == ([] if sent else ["service_tier"])
+
+
 def test_sampling_goes_as_far_as_the_server_takes_it() -> None:
     sampling = Sampling(0.5, 0.9, 40, ("a", "b", "c", "d", "e"), 7, 0.1, 0.2)
     ledger = Ledger()

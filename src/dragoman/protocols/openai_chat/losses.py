@@ -58,6 +58,9 @@ REQUEST_LOSSES: Final = {
     "sampling": _Row(Action.DROPPED, "this model takes no temperature, top_p or top_k"),
     "top_k": _Row(Action.DROPPED, "Chat has no `top_k`"),
     "stop": _Row(Action.DROPPED, "Chat takes four stop sequences: later ones are left out", changes_meaning=True),
+    "stop_dropped": _Row(Action.DROPPED, "this model takes no stop sequences", changes_meaning=True),
+    "penalties": _Row(Action.DROPPED, "this model takes no penalties"),
+    "seed": _Row(Action.DROPPED, "this model's server takes no seed"),
     "effort": _Row(Action.DEGRADED, "the nearest effort that the model knows"),
     "thinking_budget": _Row(Action.DEGRADED, "a budget of thinking tokens becomes a word for effort"),
     "reasoning_control": _Row(Action.DROPPED, "this model's thinking cannot be set"),
@@ -66,7 +69,7 @@ REQUEST_LOSSES: Final = {
     ),
     "response_format_dropped": _Row(Action.DROPPED, "this model cannot be held to JSON", changes_meaning=True),
     "user_id": _Row(Action.DROPPED, "this server takes no user id, or not such a long one"),
-    "service_tier": _Row(Action.DROPPED, "Chat has no such service tier"),
+    "service_tier": _Row(Action.DROPPED, "this model's server has no such service tier"),
     "extra_field": _Row(Action.DROPPED, "a field that only the client's protocol has"),
 }
 """By code. What `encode_request` records."""

@@ -20,15 +20,8 @@ from dragoman.protocols.openai_chat.message_encoding import encode_cache, encode
 from dragoman.protocols.openai_chat.tool_encoding import encode_tools
 from dragoman.protocols.openai_chat.wire import ORIGIN
 
-_TIERS: Final = {
-    "auto": "auto",
-    "standard_only": "default",  # Anthropic's
-    "default": "default",
-    "flex": "flex",
-    "priority": "priority",
-    "fast": "fast",
-    "scale": "scale",
-}
+_TIERS: Final = {"standard_only": "default"}
+"""Tiers that have other names here: Anthropic's."""
 
 _UNTRANSLATED: Final = frozenset({"logprobs", "top_logprobs", "audio", "modalities"})
 """What this protocol's replies answer in fields that the IR does not have: only the raw lane can carry it."""
@@ -87,23 +80,40 @@ def _encode_sampling(sampling: Sampling, target: Target, tally: Tally) -> dict[s
         return {}
     if sampling.candidates > 1:
         raise UnsupportedError("`n` is more than 1, and a translated reply holds one answer", param="n")
+    dialect = target.dialect
     fields = {
         name: getattr(sampling, name)
-        for name in ("temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty")
+        for name in ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty")
         if getattr(sampling, name) is not None
     }
     for name in ("temperature", "top_p", "top_k"):
-        if name in fields and not target.dialect.sampling:
+        if name in fields and not dialect.sampling:
             tally.add("sampling", name, f"`{name}`")
             del fields[name]
-    if "top_k" in fields and not target.dialect.top_k:
+    if "top_k" in fields and not dialect.top_k:
         tally.add("top_k", "top_k")
         del fields["top_k"]
-    if sampling.stop:
-        if len(sampling.stop) > _MOST_STOPS:
-            tally.add("stop", "stop")
-        fields["stop"] = list(sampling.stop[:_MOST_STOPS])
-    return fields
+    for name in ("frequency_penalty", "presence_penalty"):
+        if name in fields and not dialect.penalties:
+            tally.add("penalties", name, f"`{name}`")
+            del fields[name]
+    if sampling.seed is not None:
+        if dialect.seed_field is None:
+            tally.add("seed", "seed")
+        else:
+            fields[dialect.seed_field] = sampling.seed
+    return fields | _encode_stop(sampling.stop, target, tally)
+
+
+def _encode_stop(stop: tuple[str, ...], target: Target, tally: Tally) -> dict[str, Any]:
+    if not stop:
+        return {}
+    if not target.dialect.stop:
+        tally.add("stop_dropped", "stop")
+        return {}
+    if len(stop) > _MOST_STOPS:
+        tally.add("stop", "stop")
+    return {"stop": list(stop[:_MOST_STOPS])}
 
 
 # Reasoning ----------------------------------------------------------------------------------------------------------------
@@ -198,8 +208,9 @@ def _encode_identity(request: Request, target: Target, tally: Tally) -> dict[str
         else:
             fields[dialect.user_field] = request.user
     if request.service_tier is not None:
-        if request.service_tier in _TIERS:
-            fields["service_tier"] = _TIERS[request.service_tier]
+        tier = _TIERS.get(request.service_tier, request.service_tier)
+        if tier in dialect.service_tiers:
+            fields["service_tier"] = tier
         else:
             tally.add("service_tier", "service_tier", f"`{request.service_tier}`")
     if request.cache_key is not None:
