@@ -21,8 +21,8 @@ from dragoman.ir.failures import FailureKind
 from dragoman.ir.grammar import TRANSITIONS
 from dragoman.protocols import discover
 from dragoman.providers import discover as providers
-from dragoman.providers import models_of
-from dragoman.settings import rows
+from dragoman.routing.registry import Registry
+from dragoman.settings import Provider, Settings, rows
 from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
 from dragoman.upstreams.scripted import MODELS, WORDS
 
@@ -99,11 +99,20 @@ def presets() -> str:
                 f"`{provider.name}`",
                 f"[{provider.title}]({provider.source})",
                 ", ".join(f"`{name}`" for name in provider.bases),
-                f"{len(models_of(provider))}" + (" and any other" if provider.takes_any else ""),
+                counted(Registry(Settings(providers={provider.name: Provider(preset=provider.name)})), provider.name),
             )
             for provider in providers().values()
         ),
     )
+
+
+def counted(registry: Registry, name: str) -> str:
+    """Return how many models a provider offers, in words."""
+    spec = registry.providers[name]
+    offered = sum(model.is_offered for model in spec.models.values())
+    if spec.pattern is None:
+        return str(offered)
+    return f"{offered} and any other" if offered else "any"
 
 
 def failures() -> str:

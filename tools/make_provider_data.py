@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 
 from dragoman.dialects import Dialect
-from dragoman.providers import Cost, Model
+from dragoman.ir.cost import Cost
+from dragoman.providers import Model
 
 TARGET: Final = Path(__file__).parents[1] / "src/dragoman/providers/opencode.json"
 PROTOCOLS: Final = {"google-generateContent": "gemini-generate"}
@@ -80,7 +81,16 @@ def dialect_of(row: Row) -> Dialect:
         return chat_dialect(row)
     if row.format == "anthropic-messages":
         return messages_dialect(row)
-    return Dialect(sampling=not row.id.startswith(WITHOUT_SAMPLING))
+    fields = efforts_of(row) | ({"sampling": False} if row.id.startswith(WITHOUT_SAMPLING) else {})
+    return msgspec.convert(fields, Dialect)
+
+
+def efforts_of(row: Row) -> dict[str, object]:
+    """Return the words for effort that the model takes, if the catalogue knows the model."""
+    if row.context is None:
+        return {}
+    efforts = [option.values for option in row.reasoning_options or () if option.type == "effort"]
+    return {"efforts": efforts[0] if efforts else ()}
 
 
 def chat_dialect(row: Row) -> Dialect:
@@ -94,9 +104,8 @@ def chat_dialect(row: Row) -> Dialect:
         fields["reasoning_field"] = None
     elif row.interleaved.field != "reasoning_content":
         fields["reasoning_field"] = row.interleaved.field
+    fields |= efforts_of(row)
     if row.context is not None:  # the catalogue knows the model
-        efforts = [option.values for option in row.reasoning_options or () if option.type == "effort"]
-        fields["efforts"] = efforts[0] if efforts else ()
         fields["files"] = "pdf" in (row.input_modalities or ())
     if row.id.startswith(WITHOUT_SAMPLING):
         fields["sampling"] = False

@@ -198,16 +198,118 @@ def test_a_good_configuration_is_summed_up(tmp_path: Path) -> None:
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
+def listed(*words: str | Path, **environ: str) -> list[str]:
+    """Return the names in the table that `dragoman models` prints."""
+    done = run("models", *words, **environ)
+    assert done.returncode == 0, done.stderr.decode()
+    head, *lines = done.stdout.decode().splitlines()
+    assert head.split() == ["model", "context", "output", "takes", "tools", "thinks", "$", "in", "$", "out", "name"]
+    return [line.split()[0] for line in lines]
+
+
 def test_models_are_listed_and_searched() -> None:
-    names = [line.split()[0] for line in run("models").stdout.decode().splitlines()]
+    names = listed()
     assert {"glm-5.3", "opencode-zen/claude-opus-4-8", "demo/assistant"} <= set(names)
     assert len(names) == len(set(names))
-    zen = [line.split()[0] for line in run("models", "--provider", "zen").stdout.decode().splitlines()]
+    zen = listed("--provider", "zen")
     assert "zen/claude-opus-4-8" in zen
     assert all(name.startswith("zen/") for name in zen)
-    found = run("models", "--provider", "zen", "--search", "OPUS").stdout.decode().splitlines()
+    found = listed("--provider", "zen", "--search", "OPUS")
     assert 0 < len(found) < len(zen)
-    assert all("opus" in line.lower() for line in found)
+    assert all("opus" in name for name in found)
+
+
+def test_a_line_says_what_a_model_takes_and_costs() -> None:
+    (line,) = run("models", "--search", "qwen3.6-plus").stdout.decode().splitlines()[1:2]
+    assert line.split()[1:8] == ["1M", "65.5k", "text,image,video", "yes", "yes", "0.5", "3"]
+
+
+def test_models_are_written_as_json_with_all_their_figures() -> None:
+    rows = json.loads(run("models", "--search", "claude-opus-4-8", "--json").stdout)
+    assert rows == [
+        {
+            "name": "opencode-zen/claude-opus-4-8",
+            "provider": "opencode-zen",
+            "model": "claude-opus-4-8",
+            "title": "Claude Opus 4.8",
+            "protocol": "anthropic-messages",
+            "context": 1_000_000,
+            "max_output": 128_000,
+            "inputs": ["text", "image", "pdf"],
+            "tools": True,
+            "reasoning": True,
+            "cost": {"input": 5.0, "output": 25.0, "cache_read": 0.5, "cache_write": 6.25},
+        }
+    ]
+
+
+def test_configuration_overrides_any_figure(tmp_path: Path) -> None:
+    text = """
+        [providers.mine]
+        preset = "groq"
+        [[providers.mine.models]]
+        id = "llama-3.3-70b-versatile"
+        context = 5
+        max_output = 6
+        vision = true
+        tools = false
+        reasoning = true
+        cost = {input = 7.5}
+    """
+    done = run("models", "-c", written(tmp_path, text), "--search", "70b", "--json")
+    (row,) = json.loads(done.stdout)
+    assert (row["context"], row["max_output"], row["inputs"]) == (5, 6, ["text", "image"])
+    assert (row["tools"], row["reasoning"]) == (False, True)
+    assert (row["cost"]["input"], row["cost"]["output"]) == (7.5, 0.79)
+
+
+def test_a_provider_that_is_not_configured_is_shown_with_how_to_reach_it() -> None:
+    done = run("models", "--provider", "mistral", "--search", "mistral-large-latest")
+    assert done.stdout.decode().splitlines()[1].startswith("mistral/mistral-large-latest ")
+    assert b'to reach it: [providers.mistral] with preset = "mistral"' in done.stderr
+    done = run("models", "--provider", "fireworks-ai", "--search", "glm-5p3")
+    assert b"fireworks-ai/accounts/fireworks/models/glm-5p3 " in done.stdout
+    assert b'base_url = "https://api.fireworks.ai/inference/v1/", catalog = "fireworks-ai"' in done.stderr
+
+
+def test_an_id_that_begins_like_its_provider_is_written_in_full() -> None:
+    assert "groq/groq/compound" in listed("--provider", "groq")
+
+
+def test_the_whole_catalogue_is_searched() -> None:
+    assert {"moonshotai/kimi-k3", "openrouter/moonshotai/kimi-k3"} <= set(listed("--all", "--search", "kimi-k3"))
+    assert len(listed("--all")) == 8261
+    assert set(listed("--all", "--provider", "groq")) >= {"groq/whisper-large-v3"}
+
+
+def test_the_catalogue_is_refreshed_from_a_file(tmp_path: Path) -> None:
+    api = {"groq": {"name": "Groq", "models": {"new-one": {"id": "new-one", "temperature": True}}}}
+    file, data = tmp_path / "api.json", tmp_path / "data"
+    file.write_text(json.dumps(api))
+    done = run("models", "--refresh", file, XDG_DATA_HOME=str(data))
+    assert done.stdout.decode() == f"{data}/dragoman/models.jsonl: 1 providers, 1 models\n"
+    assert listed("--provider", "groq", XDG_DATA_HOME=str(data)) == ["groq/new-one"]
+    assert "xai/grok-4.7" in listed("--all", XDG_DATA_HOME=str(data)), "the rest is the shipped one's"
+    assert f"catalogue {data}/dragoman/models.jsonl: 1 models, from https://models.dev/api.json" in (
+        run("check-config", XDG_DATA_HOME=str(data)).stdout.decode()
+    )
+    (data / "dragoman" / "models.jsonl").write_bytes(b"{nonsense")
+    assert "groq/groq/compound" in listed("--provider", "groq", XDG_DATA_HOME=str(data))
+    lines = run("check-config", XDG_DATA_HOME=str(data)).stderr.decode().splitlines()
+    assert lines[0].startswith(f"dragoman: {data}/dragoman/models.jsonl: is damaged: ")
+
+
+def test_a_file_that_is_no_catalogue_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text("<html>")
+    lines = refused("models", "--refresh", file, XDG_DATA_HOME=str(tmp_path))
+    assert lines[0].startswith(f"dragoman: {file}: is no catalogue of https://models.dev: ")
+    assert "cannot be read" in refused("models", "--refresh", "/nowhere.json")[0]
+    file.write_text('{"a": {"models": {"m": {"id": "m"}}}}')
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file, no folder")
+    assert "cannot be written" in refused("models", "--refresh", file, XDG_DATA_HOME=str(blocked))[0]
+    assert not (tmp_path / "dragoman").exists()
 
 
 def test_hidden_models_are_mentioned() -> None:

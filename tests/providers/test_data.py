@@ -7,33 +7,136 @@ from importlib.resources import files
 import pytest
 
 from dragoman.dialects import Dialect
-from dragoman.providers import Provider, discover, models_of
-from dragoman.settings import PROTOCOLS
+from dragoman.providers import Provider, discover, table_of
+from dragoman.routing.registry import ModelSpec, ProviderSpec, Registry
+from dragoman.settings import PROTOCOLS, Settings
+from dragoman.settings import Provider as Configured
 from dragoman.settings.origins import origin_of
 
 PROVIDERS = list(discover().values())
+VENDORS = ("anthropic", "deepseek", "gemini", "groq", "mistral", "openai", "openrouter", "xai")
+LOCAL = {
+    "llamacpp": "http://127.0.0.1:8080/v1",
+    "lmstudio": "http://127.0.0.1:1234/v1",
+    "ollama": "http://127.0.0.1:11434/v1",
+    "vllm": "http://127.0.0.1:8000/v1",
+}
+
+
+def configured(preset: str) -> ProviderSpec:
+    return Registry(Settings(providers={"mine": Configured(preset=preset)})).providers["mine"]
+
+
+def model(preset: str, id: str) -> ModelSpec:
+    found = configured(preset).find(id)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
 def test_every_provider_is_complete(provider: Provider) -> None:
-    models = models_of(provider)
+    rows = table_of(provider)
     assert provider.source.startswith("https://")
     assert provider.protocol in provider.bases
     assert set(provider.bases) <= set(PROTOCOLS)
     assert all(origin_of(base) and not base.endswith("/") for base in provider.bases.values())
     assert not provider.bases.get("anthropic-messages", "").endswith("/v1"), "the SDK adds it"
-    assert {model.protocol for model in models.values()} <= set(provider.bases)
-    assert all(id == model.id for id, model in models.items())
-    assert models or provider.takes_any
+    assert all(id == row.id for id, row in rows.items())
+    spec = configured(provider.name)
+    assert {one.protocol for one in spec.models.values()} <= set(provider.bases)
+    assert spec.models or provider.takes_any
     if provider.vision:
-        vision = models[provider.vision]
+        vision = rows[provider.vision]
         assert vision.status == "active"
         assert set(vision.inputs or ()) >= {"image", "pdf"}
         assert vision.protocol == "openai-chat"
 
 
 def test_presets_are_found_by_being_there() -> None:
-    assert set(discover()) >= {"anthropic", "deepseek", "openai", "opencode-go", "opencode-zen", "openrouter"}
+    assert set(discover()) == {*VENDORS, *LOCAL, "opencode-go", "opencode-zen"}
+
+
+@pytest.mark.parametrize("preset", VENDORS)
+def test_a_vendors_models_come_from_the_catalogue_with_their_figures(preset: str) -> None:
+    spec = configured(preset)
+    offered = [one for one in spec.models.values() if one.is_offered]
+    assert offered
+    assert spec.needs_key
+    assert all(one.capabilities.context for one in offered)
+    assert any(one.capabilities.cost.output for one in offered)
+    assert not any(word in one.id for one in offered for word in ("embed", "whisper", "tts", "realtime", "imagine"))
+
+
+@pytest.mark.parametrize(("preset", "base"), LOCAL.items())
+def test_a_local_server_takes_no_key_and_any_model(preset: str, base: str) -> None:
+    spec = configured(preset)
+    assert (spec.needs_key, spec.takes_client_key, spec.models) == (False, False, {})
+    found = model(preset, "whatever:7b")
+    assert (found.id, found.protocol, found.base_url) == ("whatever:7b", "openai-chat", base)
+    assert found.capabilities.vision is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "id", "protocol", "base"),
+    [
+        ("anthropic", "claude-opus-5-5", "anthropic-messages", "https://api.anthropic.com"),
+        ("gemini", "gemini-3.8-flash", "gemini-generate", "https://generativelanguage.googleapis.com/v1beta"),
+        ("groq", "openai/gpt-oss-120b", "openai-chat", "https://api.groq.com/openai/v1"),
+        ("mistral", "mistral-large-latest", "openai-chat", "https://api.mistral.ai/v1"),
+        ("openai", "gpt-5.5", "openai-responses", "https://api.openai.com/v1"),
+        ("openai", "gpt-4o", "openai-chat", "https://api.openai.com/v1"),
+        ("openrouter", "moonshotai/kimi-k3", "openai-chat", "https://openrouter.ai/api/v1"),
+        ("xai", "grok-4.7", "openai-responses", "https://api.x.ai/v1"),
+        ("opencode-zen", "gpt-5.5", "openai-responses", "https://opencode.ai/zen/v1"),
+        ("opencode-zen", "claude-opus-5", "anthropic-messages", "https://opencode.ai/zen"),
+        ("opencode-zen", "gemini-3.8-flash", "gemini-generate", "https://opencode.ai/zen/v1"),
+        ("opencode-zen", "kimi-k3", "openai-chat", "https://opencode.ai/zen/v1"),
+    ],
+)
+def test_every_model_is_asked_in_its_native_protocol_at_its_own_place(
+    preset: str, id: str, protocol: str, base: str
+) -> None:
+    found = model(preset, id)
+    assert (found.protocol, found.base_url) == (protocol, base)
+
+
+@pytest.mark.parametrize(
+    ("id", "quirks"),
+    [
+        ("claude-opus-5-5", Dialect(tool_name_limit=128, sampling=False)),
+        ("claude-sonnet-4-6", Dialect(tool_name_limit=128, mid_system=False)),
+        ("claude-sonnet-4-5", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
+        ("claude-haiku-4-5-20251001", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
+        ("claude-sonnet-4-20250514", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
+        ("claude-opus-4-1", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
+        ("claude-3-5-haiku-latest", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
+        ("claude-something-9", Dialect(tool_name_limit=128, sampling=False)),
+    ],
+)
+def test_claudes_of_each_age_are_told_apart_by_their_ids(id: str, quirks: Dialect) -> None:
+    assert model("anthropic", id).dialect == quirks
+
+
+@pytest.mark.parametrize(
+    ("id", "efforts"),
+    [
+        ("o3", ("low", "medium", "high")),
+        ("gpt-5-mini", ("minimal", "low", "medium", "high")),
+        ("gpt-5.1", ("none", "low", "medium", "high")),
+        ("gpt-5.3-codex", ("none", "low", "medium", "high", "xhigh")),
+        ("gpt-5.5-pro", ("medium", "high", "xhigh")),
+        ("gpt-6-luna", ("none", "low", "medium", "high", "xhigh", "max")),
+        ("gpt-4.1", ()),
+    ],
+)
+def test_gpts_know_the_efforts_that_the_vendor_says(id: str, efforts: tuple[str, ...]) -> None:
+    assert model("openai", id).dialect.efforts == efforts
+
+
+def test_what_the_catalogue_says_a_model_does_not_take_is_not_sent_to_it() -> None:
+    assert model("openrouter", "openai/gpt-5.5").dialect.sampling is False
+    assert model("openrouter", "openai/gpt-4o").dialect.efforts == ()
+    assert model("openrouter", "unheard/of").dialect == discover()["openrouter"].dialect
 
 
 @pytest.mark.parametrize(
@@ -47,12 +150,12 @@ def test_presets_are_found_by_being_there() -> None:
     ],
 )
 def test_every_row_of_the_table_is_shipped(name: str, counts: dict[str, int]) -> None:
-    models = models_of(discover()[name]).values()
+    models = table_of(discover()[name]).values()
     assert Counter(model.protocol for model in models) == counts
 
 
 def test_native_formats_are_kept() -> None:
-    go, zen = (models_of(discover()[name]) for name in ("opencode-go", "opencode-zen"))
+    go, zen = (table_of(discover()[name]) for name in ("opencode-go", "opencode-zen"))
     assert go["minimax-m3"].protocol == "anthropic-messages"
     assert zen["minimax-m3"].protocol == "openai-chat"
     assert zen["claude-opus-5"].protocol == "anthropic-messages"
@@ -61,7 +164,7 @@ def test_native_formats_are_kept() -> None:
 
 
 def test_families_have_their_quirks() -> None:
-    go, zen = (models_of(discover()[name]) for name in ("opencode-go", "opencode-zen"))
+    go, zen = (table_of(discover()[name]) for name in ("opencode-go", "opencode-zen"))
     deepseek, kimi, qwen = go["deepseek-v4-pro"].dialect, go["kimi-k2.6"].dialect, go["qwen3.7-plus"].dialect
     assert deepseek.reasoning_field == "reasoning_content"
     assert deepseek.reasoning_required_with_tools

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from dragoman.providers import Cost, Model, discover, models_of
+from dragoman.ir.cost import Cost
+from dragoman.providers import Model, discover, table_of
 from tools.make_provider_data import Interleaved, Option, Row, Table, text_of
 
 
@@ -55,4 +56,4 @@ def test_a_model_that_the_catalogue_does_not_know_is_not_made_up() -> None:
 def test_every_shipped_id_stands_once_in_its_tier() -> None:
     for name in ("opencode-go", "opencode-zen"):
         provider = discover()[name]
-        assert len(models_of(provider)) > 40
+        assert len(table_of(provider)) > 40

@@ -1,12 +1,12 @@
-"""`dragoman check-config` and `dragoman models`: what the settings come to."""
+"""`dragoman check-config`: what the settings come to."""
 
-import sys
+import msgspec
 
-from dragoman.ir.failures import RequestError
+from dragoman.catalog import FILE_NAME
+from dragoman.catalog.files import about_of, shelves_of
 from dragoman.protocols import discover
-from dragoman.routing.names import list_models
-from dragoman.routing.registry import SCRIPTED, Registry, counted, key_state
-from dragoman.settings import Settings
+from dragoman.routing.registry import Registry, counted, key_state
+from dragoman.settings import Settings, SettingsError, read_data
 
 _KEYS = {
     "configured": "its key is configured",
@@ -39,45 +39,16 @@ def check(settings: Settings, *, makes_key: bool) -> None:
     for name, route in (("vision", settings.routes.vision), ("default", settings.routes.default)):
         if route is not None:
             print(f"route {name} -> {route.to}")
+    if settings.data is not None and (own := read_data(settings.data, FILE_NAME)):
+        print(f"catalogue {_catalogue(own, str(settings.data / FILE_NAME))}")
     print("ok")
 
 
-def list_all(settings: Settings, provider: str | None, search: str | None) -> None:
-    """Print the models that can be asked for: the name to ask for, the context window, what people call it.
-
-    How many are hidden goes to standard error. Raises DragomanError when there is no such provider, or no model whose
-    name holds `search`.
-    """
-    registry = Registry(settings, discover())
-    spoken = (*discover(), SCRIPTED)
-    prefixes = (
-        [provider]
-        if provider
-        else [None, *(name for name in registry.providers if registry.provider(name) not in registry.offered)]
-    )
-    wanted = (search or "").lower()
-    shown = hidden = 0
-    for prefix in prefixes:
-        spoken_ids = {card.id for card in list_models(registry, prefix, spoken=spoken)}
-        for card in list_models(registry, prefix):
-            name = card.id if prefix is None else f"{prefix}/{card.id}"
-            if wanted not in f"{name} {card.name}".lower():
-                continue
-            if card.id not in spoken_ids:
-                hidden += 1
-                continue
-            print(f"{name:45} {card.context or '?':>9}  {card.name}")
-            shown += 1
-    if hidden:
-        more = "1 model is hidden: it speaks" if hidden == 1 else f"{hidden} models are hidden: they speak"
-        hint = f"{more} a protocol that this version does not speak yet"
-        if not shown:
-            raise RequestError(f"{_nothing(provider, search)} and can be asked", hint=hint)
-        print(f"({hint})", file=sys.stderr)
-    if not shown:
-        raise RequestError(_nothing(provider, search), hint="`dragoman models` lists them all")
-
-
-def _nothing(provider: str | None, search: str | None) -> str:
-    who = f"`{provider}` has no model" if provider else "there is no model"
-    return f"{who} whose name holds `{search}`" if search else f"{who} whose protocol is spoken"
+def _catalogue(text: bytes, place: str) -> str:
+    """Return what the user's own catalogue is. Raises SettingsError for a damaged one."""
+    try:
+        count = sum(len(rows) for _, rows in shelves_of(text))
+        return f"{place}: {count} models, from {about_of(text).source}"
+    except msgspec.DecodeError as error:
+        hint = "make it anew with `dragoman models --refresh FILE`, or remove it: the shipped one is used meanwhile"
+        raise SettingsError(f"is damaged: {error}", where=place, hint=hint) from None

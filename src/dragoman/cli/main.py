@@ -109,13 +109,27 @@ def make(root: Root) -> typer.Typer:
     @app.command()
     def models(
         config: Config = None,
-        provider: Annotated[Optional[str], typer.Option(help="Only this provider's.")] = None,  # noqa: UP045
+        provider: Annotated[Optional[str], typer.Option(help="Only this provider's, configured or not.")] = None,  # noqa: UP045
         search: Annotated[Optional[str], typer.Option(help="Only those whose name holds this.")] = None,  # noqa: UP045
+        everything: Annotated[bool, typer.Option("--all", help="All that the catalogue knows.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="As JSON, with all prices.")] = False,
+        refresh: Annotated[
+            Optional[Path],  # noqa: UP045
+            typer.Option(help="Take the figures from this file of https://models.dev/api.json from now on."),
+        ] = None,
     ) -> None:
-        """List the models that can be asked for."""
-        from dragoman.cli.configuration import list_all
+        """List the models that can be asked for.
 
-        list_all(load(_text(config), os.environ), provider, search)
+        With what they take and cost: context and output in tokens, prices in US dollars per million.
+        """
+        from dragoman.cli.models import refresh as run_refresh
+        from dragoman.cli.models import show
+
+        settings = load(_text(config), os.environ)
+        if refresh is not None:
+            run_refresh(settings, refresh)
+        else:
+            show(settings, provider, search, everything=everything, as_json=as_json)
 
     return app
 

@@ -5,6 +5,7 @@ configuration starts from one with `preset = "its name"`.
 """
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
 from pkgutil import get_data, iter_modules
@@ -14,20 +15,12 @@ from typing import Literal
 import msgspec
 
 from dragoman.dialects import Dialect
+from dragoman.ir.cost import Cost
 
 ANTHROPIC = Dialect(tool_name_limit=128, web_search=True)
 """Anthropic's own server: tool names up to 128 characters, a web search of its own."""
 _SEARCHING = Dialect(web_search=True)
 _REFERENCE = {"anthropic-messages": ANTHROPIC, "openai-responses": _SEARCHING, "gemini-generate": _SEARCHING}
-
-
-class Cost(msgspec.Struct, frozen=True, gc=False):
-    """Prices in US dollars per million tokens; None: not known, or no such price."""
-
-    input: float | None = None
-    output: float | None = None
-    cache_read: float | None = None
-    cache_write: float | None = None
 
 
 class Model(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
@@ -52,14 +45,26 @@ class Model(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, o
     cost: Cost | None = None
 
 
+class Family(msgspec.Struct, frozen=True):
+    """The models whose ids fit `glob`: what their server is like, and what they speak if not the provider's protocol."""
+
+    glob: str
+    dialect: Dialect
+    protocol: str | None = None
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One shipped provider.
 
     `bases` holds for each protocol that it speaks the base URL as that protocol's own SDK takes it; `protocol` is the
-    one of models that are not listed, `dialect` theirs. `takes_any` tells whether such models may be asked for at
-    all. Models stand in `models`, or in the shipped table `table` (a list in `opencode.json`). `vision` is the model
-    that looks at what the others cannot see, `session_header` carries the conversation's id, `forward_headers` are
-    the beginnings of names of client headers that it gets when the client sent them, `nickname` is a shorter prefix.
+    one of its models, `dialect` theirs, unless they are of one of the `families`, of which the first that fits counts.
+
+    Which models there are is told by the shipped table `table` (a list in `opencode.json`), or else by the catalogue, under
+    the name `catalog` that models.dev has for the provider, save what fits a glob in `hides`; with neither it is
+    known to the server alone. `takes_any` tells whether other models may be asked for, `needs_key` whether it takes
+    a key at all. `vision` is the model that looks at what the others cannot see, `session_header` carries the
+    conversation's id, `forward_headers` are the beginnings of names of client headers that it gets when the client
+    sent them, `nickname` is a shorter prefix.
     """
 
     name: str
@@ -68,13 +73,25 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     bases: Mapping[str, str]
     dialect: Dialect = Dialect()
-    models: tuple[Model, ...] = ()
+    families: tuple[Family, ...] = ()
     table: str | None = None
+    catalog: str | None = None
+    hides: tuple[str, ...] = ()
     takes_any: bool = True
+    needs_key: bool = True
     session_header: str | None = None
     forward_headers: tuple[str, ...] = ()
     vision: str | None = None
     nickname: str | None = None
+
+    def family_of(self, model: str) -> Family:
+        """Return the family of a model, that of the provider itself when it is in no other."""
+        found = next((family for family in self.families if fnmatchcase(model, family.glob)), None)
+        return found or Family("*", self.dialect)
+
+    def shows(self, model: str) -> bool:
+        """Tell whether a model of the catalogue is one that can be talked to."""
+        return not any(fnmatchcase(model, glob) for glob in self.hides)
 
 
 class _Tables(msgspec.Struct, frozen=True):
@@ -96,10 +113,9 @@ def discover() -> Mapping[str, Provider]:
     )
 
 
-def models_of(provider: Provider) -> Mapping[str, Model]:
-    """Return the models of a shipped provider by their ids, in the order of its source."""
-    rows = provider.models if provider.table is None else _tables().tiers[provider.table]
-    return {row.id: row for row in rows}
+def table_of(provider: Provider) -> Mapping[str, Model]:
+    """Return the models in a provider's shipped table by their ids, in the order of its source; none without a table."""
+    return {row.id: row for row in _tables().tiers[provider.table]} if provider.table else {}
 
 
 @cache

@@ -15,4 +15,5 @@ PROVIDER = Provider(
     },
     # openrouter.ai/docs/use-cases/reasoning-tokens, openrouter.ai/docs/features/prompt-caching
     dialect=Dialect(reasoning_field="reasoning", reasoning_details=True, cache_control=True, top_k=True),
+    catalog="openrouter",
 )

@@ -78,12 +78,26 @@ def list_models(
     claude_shaped: bool = False,
     spoken: Collection[str] | None = None,
 ) -> list[ModelCard]:
-    """Return the models that can be asked for below a path prefix, each once, under a name that leads to it.
+    """Return the cards of the models that can be asked for below a path prefix, as `list_places` finds them.
+
+    With `claude_shaped` ids without `claude` or `anthropic` in them become `claude-dragoman/provider/id`.
+    """
+    listed = list_places(registry, prefix, spoken=spoken)
+    cards = [_card(name, place) for name, place in listed]
+    if not claude_shaped:
+        return cards
+    aliases = {alias.glob for alias in registry.aliases} if prefix is None else set()
+    addresses = [name if name in aliases else f"{spec.name}/{card.id}" for name, (spec, card) in listed]
+    return [_claude_shaped(card, address) for card, address in zip(cards, addresses, strict=True)]
+
+
+def list_places(
+    registry: Registry, prefix: str | None = None, *, spoken: Collection[str] | None = None
+) -> list[tuple[str, Place]]:
+    """Return the models that can be asked for below a path prefix, each once, behind a name that leads to it.
 
     That is the id alone where it is enough, else `provider/id`. Without a configuration the list without a prefix names
-    the models of every built-in provider. With `claude_shaped` ids without `claude` or
-    `anthropic` in them become `claude-dragoman/provider/id`. `spoken` leaves out models whose protocol is not among
-    them.
+    the models of every built-in provider. `spoken` leaves out models whose protocol is not among them.
     """
     specs = registry.offered if prefix is None else (_of_prefix(registry, prefix),)
     places = [
@@ -93,17 +107,13 @@ def list_models(
         if card.is_offered and (spoken is None or card.protocol in spoken)
     ]
     short = _short_name(registry, prefix)
-    cards = [_card(short(place), place) for place in places]
+    listed = [(short(place), place) for place in places]
     if prefix is None:
         named = [resolve(registry, alias.glob) for alias in registry.aliases if alias.is_plain]
-        cards += [
-            _card(one.requested, (one.spec, one.card)) for one in named if spoken is None or one.card.protocol in spoken
+        listed += [
+            (one.requested, (one.spec, one.card)) for one in named if spoken is None or one.card.protocol in spoken
         ]
-    if not claude_shaped:
-        return cards
-    addresses = [f"{spec.name}/{card.id}" for spec, card in places]
-    addresses += [card.id for card in cards[len(places) :]]
-    return [_claude_shaped(card, address) for card, address in zip(cards, addresses, strict=True)]
+    return listed
 
 
 def find_model(registry: Registry, name: str, prefix: str | None = None) -> ModelCard:

@@ -220,6 +220,7 @@ def _attempt(registry: Registry, resolved: Resolved, client_protocol: str, spoke
         api_key=spec.api_key,
         needs_key=spec.needs_key,
         keeps_client_keys=bool(registry.settings.server.keys),
+        takes_client_key=spec.takes_client_key,
         secret_headers=spec.headers,
         session_header=spec.session_header,
         forward_headers=spec.forward_headers,

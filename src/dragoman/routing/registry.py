@@ -1,19 +1,23 @@
 """Whom requests can go to: the configured providers and the built-in ones, made once from the settings."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import translate
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import providers as shipped
 from dragoman import settings as configured
-from dragoman.catalog import UNKNOWN, Capabilities, Catalogue, sees
+from dragoman.catalog import FILE_NAME, UNKNOWN, Capabilities, Catalogue, sees
+from dragoman.catalog import shipped as shipped_catalogue
 from dragoman.dialects import Dialect
+from dragoman.ir.cost import Cost
 from dragoman.routing import demo
-from dragoman.settings import LossPolicy, Secret, Settings, did_you_mean
+from dragoman.routing.presets import Shelf
+from dragoman.settings import LossPolicy, Secret, Settings, did_you_mean, read_data
 
 SCRIPTED: Final = "scripted"
 """The protocol of the built-in model, which speaks the IR."""
@@ -41,8 +45,9 @@ class ModelSpec(msgspec.Struct, frozen=True):
 class ProviderSpec(msgspec.Struct, frozen=True):
     """One provider, ready to be asked.
 
-    `pattern` stands for the models that are not listed; None: there are no others. `needs_key` tells whether a
-    request without any key makes no sense there. `vision` is the model that sees what the others cannot.
+    `pattern` stands for the models that are not listed; None: there are no others. `unlisted` makes one of them of its
+    id. `needs_key` tells whether a request without any key makes no sense there, `takes_client_key` whether a
+    client's key is meant for it. `vision` is the model that sees what the others cannot.
     """
 
     name: str
@@ -50,8 +55,10 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     models: Mapping[str, ModelSpec]
     pattern: ModelSpec | None
     losses: LossPolicy
+    unlisted: Callable[[str], ModelSpec] | None = None
     api_key: Secret | None = None
     needs_key: bool = False
+    takes_client_key: bool = True
     headers: tuple[tuple[str, Secret], ...] = ()
     session_header: str | None = None
     forward_headers: tuple[str, ...] = ()
@@ -60,9 +67,7 @@ class ProviderSpec(msgspec.Struct, frozen=True):
     def find(self, model: str) -> ModelSpec | None:
         """Return the model of that id; None when the provider cannot have it."""
         found = self.models.get(model)
-        if found is None and self.pattern is not None:
-            return msgspec.structs.replace(self.pattern, id=model)
-        return found
+        return self.unlisted(model) if found is None and self.unlisted is not None else found
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -82,15 +87,22 @@ class Alias(msgspec.Struct, frozen=True):
 class Registry:
     """Everything that names are looked up in. Immutable, but for what it remembers of past look-ups."""
 
-    def __init__(self, settings: Settings, spoken: Collection[str] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, spoken: Collection[str] | None = None, catalogue: Catalogue | None = None
+    ) -> None:
         """`spoken` are the names of the protocols that there are; None: nobody has asked.
+
+        Without a `catalogue` the user's own is asked, then the shipped one.
 
         Raises SettingsError for what only the providers' data can tell: unknown presets, dialect fields, models.
         """
         self.settings = settings
+        self.catalogue = catalogue or Catalogue(partial(read_data, settings.data, FILE_NAME), shipped_catalogue)
         self._spoken = spoken
-        own = {name: _configured(name, provider, settings) for name, provider in settings.providers.items()}
-        built_in = [_built_in(shipped.discover()[name], settings) for name in _BUILT_IN]
+        own = {
+            name: _configured(name, provider, settings, self.catalogue) for name, provider in settings.providers.items()
+        }
+        built_in = [_built_in(shipped.discover()[name], settings, self.catalogue) for name in _BUILT_IN]
         spare = {spec.name: spec for spec in (*built_in, _demo(settings)) if spec.name not in own}
         self.providers: Mapping[str, ProviderSpec] = own | spare
         self.searched: tuple[ProviderSpec, ...] = tuple(own.values()) or (spare[_DEFAULT],)
@@ -99,13 +111,6 @@ class Registry:
         """Whose models a list without a prefix names: the configured providers, or else all there are."""
         self._nicknames = _nicknames(settings, self.providers)
         self.aliases = tuple(_alias(glob, target) for glob, target in settings.aliases.items())
-        self.catalogue = Catalogue(
-            {
-                (spec.name, model.id): model.capabilities
-                for spec in self.providers.values()
-                for model in spec.models.values()
-            }
-        )
         self.remembered: dict[Any, Any] = {}
         """What was looked up, by whatever key; whoever writes bounds it."""
         for alias in self.aliases:
@@ -213,9 +218,13 @@ def base_for(protocol: str, url: str, *, spoken: str | None = None) -> str:
             return f"{url}/v1" if spoken == "anthropic-messages" and not _VERSIONED.search(url) else url
 
 
-def _configured(name: str, provider: configured.Provider, settings: Settings) -> ProviderSpec:
+def _configured(name: str, provider: configured.Provider, settings: Settings, catalogue: Catalogue) -> ProviderSpec:
     preset = _preset(name, provider, settings)
-    return _Builder(name, provider, preset, settings).spec()
+    if provider.catalog is not None and not catalogue.rows(provider.catalog):
+        near_names = did_you_mean(provider.catalog, catalogue.providers())
+        path = ("providers", name, "catalog")
+        raise settings.fault(path, f"the catalogue has no provider `{provider.catalog}`", near_names)
+    return _Builder(name, provider, preset, settings, catalogue).spec()
 
 
 def _preset(name: str, provider: configured.Provider, settings: Settings) -> shipped.Provider | None:
@@ -228,8 +237,8 @@ def _preset(name: str, provider: configured.Provider, settings: Settings) -> shi
     return presets[provider.preset]
 
 
-def _built_in(preset: shipped.Provider, settings: Settings) -> ProviderSpec:
-    return _Builder(preset.name, configured.Provider(preset=preset.name), preset, settings).spec()
+def _built_in(preset: shipped.Provider, settings: Settings, catalogue: Catalogue) -> ProviderSpec:
+    return _Builder(preset.name, configured.Provider(preset=preset.name), preset, settings, catalogue).spec()
 
 
 def _demo(settings: Settings) -> ProviderSpec:
@@ -255,29 +264,39 @@ def _alias(glob: str, target: str | configured.Route) -> Alias:
 
 
 class _Builder:
-    """Joins what is configured of a provider with what its preset says."""
+    """Joins what is configured of a provider with what its preset and the catalogue say."""
 
     def __init__(
-        self, name: str, provider: configured.Provider, preset: shipped.Provider | None, settings: Settings
+        self,
+        name: str,
+        provider: configured.Provider,
+        preset: shipped.Provider | None,
+        settings: Settings,
+        catalogue: Catalogue,
     ) -> None:
         self._name = name
         self._provider = provider
         self._preset = preset
         self._settings = settings
+        self._shelf = Shelf(preset, provider.catalog, catalogue)
         self._protocol = provider.protocol or (preset.protocol if preset else None)
         self._dialect_fields = self._checked(provider.dialect, ("providers", name, "dialect"))
 
     def spec(self) -> ProviderSpec:
         provider, preset = self._provider, self._preset
         takes_any = preset.takes_any if preset else not provider.models
+        is_open = takes_any and self._protocol is not None
+        takes_keys = preset is None or preset.needs_key
         return ProviderSpec(
             name=self._name,
             title=preset.title if preset else self._name,
             models=self._models(),
-            pattern=self._model(configured.Model(id="*"), (), None) if takes_any and self._protocol else None,
+            pattern=self._model(configured.Model(id="*"), (), None) if is_open else None,
             losses=provider.losses or self._settings.server.losses,
+            unlisted=self._unlisted if is_open else None,
             api_key=provider.api_key,
-            needs_key=preset is not None and provider.base_url is None,
+            needs_key=preset is not None and preset.needs_key and provider.base_url is None,
+            takes_client_key=takes_keys,
             headers=tuple(provider.headers.items()),
             session_header=(provider.session_header or (preset.session_header if preset else None) or "").lower()
             or None,
@@ -285,13 +304,17 @@ class _Builder:
             vision=preset.vision if preset else None,
         )
 
+    def _unlisted(self, model: str) -> ModelSpec:
+        return self._model(configured.Model(id=model), (), self._shelf.row(model, self._protocol))
+
     def _models(self) -> dict[str, ModelSpec]:
-        rows = shipped.models_of(self._preset) if self._preset else {}
+        rows = self._shelf.rows(self._protocol)
         models: dict[str, ModelSpec] = {}
         for index, entry in enumerate(self._provider.models):
             model = entry if isinstance(entry, configured.Model) else configured.Model(id=entry)
             model = msgspec.structs.replace(model, id=LONG_CONTEXT.sub("", model.id))
-            models[model.id] = self._model(model, ("providers", self._name, "models", index), rows.get(model.id))
+            row = rows.get(model.id) or self._shelf.row(model.id, self._protocol)
+            models[model.id] = self._model(model, ("providers", self._name, "models", index), row)
         for row in rows.values():
             if row.id not in models:
                 models[row.id] = self._model(configured.Model(id=row.id), (), row)
@@ -303,20 +326,12 @@ class _Builder:
         if protocol is None:
             raise self._settings.fault(path, f"the model `{model.id}` of `{self._name}` needs a `protocol`")
         fields = {**self._dialect_fields, **self._checked(model.dialect, (*path, "dialect"))}
-        said = Capabilities(
-            model.context, model.max_output, model.vision, model.documents, model.tools, model.reasoning
-        )
-        known = UNKNOWN
-        if row is not None:
-            known = Capabilities(tools=row.tools, reasoning=row.reasoning).over(
-                sees(row.inputs, context=row.context, max_output=row.max_output)
-            )
         return ModelSpec(
             id=model.id,
             protocol=protocol,
             base_url=self._base(protocol),
             dialect=msgspec.structs.replace(self._dialect(protocol, row), **fields),
-            capabilities=said.over(known),
+            capabilities=_said(model).over(_known(row) if row else UNKNOWN),
             name=model.name or (row.name if row else None),
             is_offered=bool(path) or row is None or row.status == "active",
         )
@@ -338,7 +353,7 @@ class _Builder:
             raise self._settings.fault(
                 path, f"`{self._name}` does not speak `{protocol}`", did_you_mean(protocol, bases)
             )
-        return bases[protocol]
+        return base_for(protocol, bases[protocol])
 
     def _checked(self, fields: Mapping[str, object], path: tuple[str | int, ...]) -> dict[str, Any]:
         """Return fields of a dialect, checked; TOML has no null, so `""` stands for it where a text may be none."""
@@ -357,6 +372,27 @@ class _Builder:
                     here, f"`{field}` is `{value}`: {problem[:1].lower()}{problem[1:]}"
                 ) from None
         return checked
+
+
+def _said(model: configured.Model) -> Capabilities:
+    """Return what a model's table in the configuration says of it."""
+    return Capabilities(
+        model.context,
+        model.max_output,
+        model.vision,
+        model.documents,
+        model.audio,
+        model.video,
+        model.tools,
+        model.reasoning,
+        Cost(*msgspec.structs.astuple(model.cost)) if model.cost else Cost(),
+    )
+
+
+def _known(row: shipped.Model) -> Capabilities:
+    """Return what a preset's row says of a model."""
+    known = Capabilities(tools=row.tools, reasoning=row.reasoning, cost=row.cost or Cost())
+    return known.over(sees(row.inputs, context=row.context, max_output=row.max_output))
 
 
 def known_names(registry: Registry) -> Iterable[str]:

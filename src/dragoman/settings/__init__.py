@@ -1,5 +1,6 @@
 """Typed settings: file < environment < flags, each documented."""
 
+from dragoman.settings.data import read_data, write_data
 from dragoman.settings.describing import Row, rows
 from dragoman.settings.faults import Origin, SettingsError, did_you_mean
 from dragoman.settings.loading import find, load
@@ -33,5 +34,7 @@ __all__ = [
     "did_you_mean",
     "find",
     "load",
+    "read_data",
     "rows",
+    "write_data",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 
 import msgspec
 
-from dragoman.settings.records import Key, Model, Provider, Record, Route, Server
+from dragoman.settings.records import Cost, Key, Model, Provider, Record, Route, Server
 from dragoman.settings.secret import Secret
 
 SECTIONS: Final[Mapping[str, type[Record]]] = {
@@ -14,6 +14,7 @@ SECTIONS: Final[Mapping[str, type[Record]]] = {
     "server.keys": Key,
     "providers.NAME": Provider,
     "providers.NAME.models": Model,
+    "providers.NAME.models.cost": Cost,
     "routes.vision": Route,
     "routes.default": Route,
 }
@@ -25,6 +26,7 @@ _WORDS: Final[Mapping[object, str]] = {
     Secret: "text",
     Key: "text or table",
     Model: "table",
+    Cost: "table",
     object: "any",
 }
 
@@ -46,7 +48,8 @@ def rows() -> Iterator[Row]:
         hints = types_of(record)
         for field in msgspec.structs.fields(record):
             default = "" if field.required else _default(field)
-            variable = "" if section.endswith((".models", ".keys")) else variable_of(section, field.name)
+            is_listed = section.endswith(".keys") or ".models" in section
+            variable = "" if is_listed else variable_of(section, field.name)
             yield Row(
                 section, field.name, words_for(hints[field.name]), default, variable, description_of(hints[field.name])
             )

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from dragoman.settings import faults
+from dragoman.settings.data import data_folder
 from dragoman.settings.describing import choices_of, description_of, range_of, rows, types_of
 from dragoman.settings.faults import Origin, SettingsError, did_you_mean, dotted
 from dragoman.settings.origins import origin_of, without_user
-from dragoman.settings.records import Key, Model, Provider, Record, Route, Routes, Server, Settings
+from dragoman.settings.records import Cost, Key, Model, Provider, Record, Route, Routes, Server, Settings
 from dragoman.settings.secret import Secret
 
 R = TypeVar("R", bound=Record)
@@ -227,6 +228,7 @@ class _Reader:
             aliases=self._aliases(table.get("aliases", {})),
             routes=self._routes(table.get("routes", {})),
             origin=self._origin,
+            data=data_folder(self._environ),
         )
 
     def _server(self, table: Table) -> Server:
@@ -264,7 +266,10 @@ class _Reader:
         models = table.get("models", ())
         for index, model in enumerate(models if isinstance(models, list) else ()):
             if isinstance(model, dict):
-                _check_names(model, Model.__struct_fields__, (*path, "models", index), self._origin)
+                here = (*path, "models", index)
+                _check_names(model, Model.__struct_fields__, here, self._origin)
+                if isinstance(model.get("cost"), dict):
+                    _check_names(model["cost"], Cost.__struct_fields__, (*here, "cost"), self._origin)
         provider = self._record(table, Provider, path)
         self._check_place(provider, path)
         who = f"provider `{name}`"

@@ -1,6 +1,7 @@
 """Every setting: its type, its default, and what it does. The tables in the docs and `--help` are made from these."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
 import msgspec
@@ -85,6 +86,16 @@ class Server(Record, frozen=True):
 
 
 Dialect = dict[str, object]
+Price = Annotated[float, Meta(ge=0)]
+
+
+class Cost(Record, frozen=True):
+    """The table `cost` of a model: prices in US dollars per million tokens."""
+
+    input: Annotated[Price | None, Meta(description="Of what is sent, in US dollars per million tokens.")] = None
+    output: Annotated[Price | None, Meta(description="Of what is written, thought included.")] = None
+    cache_read: Annotated[Price | None, Meta(description="Of what the provider had in its cache.")] = None
+    cache_write: Annotated[Price | None, Meta(description="Of what goes into its cache.")] = None
 
 
 class Model(Record, frozen=True):
@@ -98,8 +109,11 @@ class Model(Record, frozen=True):
     max_output: Annotated[Tokens | None, Meta(description="The most tokens it writes in one reply.")] = None
     vision: Annotated[bool | None, Meta(description="Whether it sees images.")] = None
     documents: Annotated[bool | None, Meta(description="Whether it reads PDF documents.")] = None
+    audio: Annotated[bool | None, Meta(description="Whether it listens to sound.")] = None
+    video: Annotated[bool | None, Meta(description="Whether it watches videos.")] = None
     tools: Annotated[bool | None, Meta(description="Whether it calls tools.")] = None
     reasoning: Annotated[bool | None, Meta(description="Whether it thinks before it answers.")] = None
+    cost: Annotated[Cost | None, Meta(description="Its prices, a table with the fields below.")] = None
 
 
 class Provider(Record, frozen=True):
@@ -129,6 +143,13 @@ class Provider(Record, frozen=True):
         dict[str, Secret],
         Meta(description="Headers that every request to it carries, each a literal or `env:NAME`."),
     ] = {}
+    catalog: Annotated[
+        str | None,
+        Meta(
+            description="The name that models.dev has for it: its models and their figures come from the catalogue. Absent: "
+            "its preset's."
+        ),
+    ] = None
     session_header: Annotated[
         str | None, Meta(description="The header that tells it which conversation a request belongs to.")
     ] = None
@@ -152,13 +173,18 @@ class Routes(Record, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All settings. `aliases` maps globs to model names or routes in their order; `origin` knows where each was written."""
+    """All settings.
+
+    `aliases` maps globs to model names or routes in their order, `origin` knows where each was written, `data` is the folder
+    of the user's own data (None: there is none).
+    """
 
     server: Server = Server()
     providers: Mapping[str, Provider] = {}
     aliases: Mapping[str, str | Route] = {}
     routes: Routes = Routes()
     origin: Origin = Origin()
+    data: Path | None = None
 
     def fault(self, path: tuple[str | int, ...], problem: str, hint: str | None = None) -> SettingsError:
         """Return the error to raise about the setting at `path`, e.g. `("providers", "chat", "models", 0, "id")`."""
