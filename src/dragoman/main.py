@@ -18,7 +18,8 @@ from dragoman.engine.record import RecordSink, log_record
 from dragoman.protocols import discover
 from dragoman.routing.names import find_model, list_models
 from dragoman.routing.plan import Plan, plan_request
-from dragoman.routing.registry import SCRIPTED, Registry
+from dragoman.routing.registry import Registry
+from dragoman.routing.specs import SCRIPTED
 from dragoman.server.app import App, Gateway
 from dragoman.server.auth import OriginCheck, is_loopback
 from dragoman.server.clocks import RandomIds, SystemClock

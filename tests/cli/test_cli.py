@@ -287,7 +287,7 @@ def test_the_catalogue_is_refreshed_from_a_file(tmp_path: Path) -> None:
     file, data = tmp_path / "api.json", tmp_path / "data"
     file.write_text(json.dumps(api))
     done = run("models", "--refresh", file, XDG_DATA_HOME=str(data))
-    assert done.stdout.decode() == f"{data}/dragoman/models.jsonl: 1 providers, 1 models\n"
+    assert done.stdout.decode() == f"{data}/dragoman/models.jsonl: 1 provider, 1 model\n"
     assert listed("--provider", "groq", XDG_DATA_HOME=str(data)) == ["groq/new-one"]
     assert "xai/grok-4.7" in listed("--all", XDG_DATA_HOME=str(data)), "the rest is the shipped one's"
     assert f"catalogue {data}/dragoman/models.jsonl: 1 models, from https://models.dev/api.json" in (

@@ -8,7 +8,8 @@ import pytest
 
 from dragoman.dialects import Dialect
 from dragoman.providers import Provider, discover, table_of
-from dragoman.routing.registry import ModelSpec, ProviderSpec, Registry
+from dragoman.routing.registry import Registry
+from dragoman.routing.specs import ModelSpec, ProviderSpec
 from dragoman.settings import PROTOCOLS, Settings
 from dragoman.settings import Provider as Configured
 from dragoman.settings.origins import origin_of

@@ -1,12 +1,17 @@
 """What the registry makes of the settings."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from dragoman.catalog import Catalogue
+from dragoman.catalog.files import About, Row, Shelf, text_of
 from dragoman.providers import discover
-from dragoman.routing.registry import Registry, base_for, counted, key_state
-from dragoman.settings import Provider, Secret, Settings, SettingsError
+from dragoman.routing.building import base_for
+from dragoman.routing.names import resolve
+from dragoman.routing.registry import Registry, counted, key_state
+from dragoman.settings import Provider, Secret, Settings, SettingsError, load
 
 Make = Callable[[str], Registry]
 CHAT = '[providers.chat]\nprotocol = "openai-chat"\nbase_url = "http://127.0.0.1:9101/v1"\n'
@@ -26,8 +31,94 @@ def test_without_configuration_there_are_go_zen_and_the_demo(registry: Make) -> 
 def test_every_preset_can_be_configured_by_its_name_alone(preset: str) -> None:
     registry = Registry(Settings(providers={"mine": Provider(preset=preset, api_key=Secret("k"))}))
     spec = registry.providers["mine"]
+    assert spec.pattern is None or spec.pattern.base_url
     assert all(model.base_url.startswith("https://") for model in spec.models.values())
     assert spec.api_key == Secret("k")
+
+
+# --- the catalogue ----------------------------------------------------------------------------------------------------
+
+
+def test_a_provider_of_ones_own_takes_its_models_from_the_catalogue(registry: Make) -> None:
+    made = registry(CHAT + 'catalog = "fireworks-ai"\n').providers["chat"]
+    glm = made.models["accounts/fireworks/models/glm-5p3"]
+    assert (glm.protocol, glm.base_url, glm.capabilities.vision) == ("openai-chat", "http://127.0.0.1:9101/v1", False)
+    assert made.find("something-newer") is not None
+
+
+def test_a_listed_model_of_ones_own_has_the_catalogues_figures_unless_it_says_otherwise(registry: Make) -> None:
+    text = CHAT + 'catalog = "groq"\nmodels = ["llama-3.1-8b-instant", {id = "groq/compound", context = 5}, "x"]\n'
+    models = registry(text).providers["chat"].models
+    assert models["llama-3.1-8b-instant"].capabilities.context == 131_072
+    assert models["groq/compound"].capabilities.context == 5
+    assert models["groq/compound"].capabilities.max_output == 8192
+    assert models["x"].capabilities.context is None
+
+
+def test_the_users_own_catalogue_is_asked_first(tmp_path: Path) -> None:
+    text = text_of(About("mine"), [(Shelf("groq"), [Row("new-one", 7, flags="t")])])
+    (tmp_path / "models.jsonl").write_bytes(text)
+    settings = Settings(providers={"mine": Provider(preset="groq")}, data=tmp_path)
+    assert Registry(settings).providers["mine"].models.keys() == {"new-one"}
+
+
+def test_without_a_preset_that_needs_it_nothing_of_the_catalogue_is_read() -> None:
+    def source() -> bytes:
+        raise AssertionError
+
+    made = Registry(Settings(), catalogue=Catalogue(source))
+    assert made.address("go/glm-5.3")
+    assert made.address("zen/gpt-5.5")
+
+
+# --- ready-made aliases -----------------------------------------------------------------------------------------------
+
+CLAUDE = '[providers.claude]\npreset = "anthropic"\n'
+ROUTER = '[providers.router]\npreset = "openrouter"\n'
+OWN = '[providers.mine]\nprotocol = "anthropic-messages"\nbase_url = "http://127.0.0.1:1"\n'
+
+
+@pytest.mark.parametrize(
+    ("providers", "sonnet", "haiku", "opus"),
+    [
+        ("", "opencode-zen/claude-sonnet-5", "opencode-zen/claude-haiku-4-5", "opencode-zen/claude-opus-5-5"),
+        (CLAUDE, "claude/claude-sonnet-5", "claude/claude-haiku-4-5", "claude/claude-opus-5-5"),
+        (CHAT + CLAUDE, "claude/claude-sonnet-5", "claude/claude-haiku-4-5", "claude/claude-opus-5-5"),
+        (OWN, "mine/claude-sonnet-5", "mine/claude-haiku-4-5", "mine/claude-opus-5-5"),
+        (
+            ROUTER,
+            "router/anthropic/claude-sonnet-5",
+            "router/anthropic/claude-haiku-4.5",
+            "router/anthropic/claude-opus-5.5",
+        ),
+    ],
+)
+def test_openais_names_lead_to_the_claudes_that_are_there(
+    registry: Make, providers: str, sonnet: str, haiku: str, opus: str
+) -> None:
+    made = registry('aliases = "openai-to-claude"\n' + providers)
+
+    def meant(name: str) -> str:
+        found = resolve(made, name)
+        return f"{found.provider}/{found.model}"
+
+    for name in ("gpt-4o", "gpt-4o-2024-08-06", "gpt-4-turbo", "gpt-4", "o1-mini", "claude-3-5-sonnet-latest"):
+        assert meant(name) == sonnet, name
+    for name in ("gpt-4o-mini", "gpt-3.5-turbo", "claude-3-5-haiku-20241022"):
+        assert meant(name) == haiku, name
+    assert meant("o1") == opus
+    assert resolve(made, "gpt-4o").reason == "alias `gpt-4o`"
+
+
+def test_ones_own_aliases_stand_before_the_ready_made_ones(registry: Make) -> None:
+    made = registry('[aliases]\npreset = "openai-to-claude"\n"gpt-4o*" = "zen/glm-5.3"\n' + CLAUDE)
+    assert resolve(made, "gpt-4o").model == resolve(made, "gpt-4o-mini").model == "glm-5.3"
+    assert resolve(made, "o1").model == "claude-opus-5-5"
+
+
+def test_ready_made_aliases_are_chosen_by_a_variable_too() -> None:
+    made = Registry(load(None, {"DRAGOMAN_ALIASES_PRESET": "openai-to-claude"}))
+    assert resolve(made, "gpt-4o").model == "claude-sonnet-5"
 
 
 def test_a_path_prefix_leads_to_the_configured_provider_with_that_preset(registry: Make) -> None:
@@ -132,6 +223,19 @@ def test_it_is_told_with_which_key_a_provider_is_called(registry: Make) -> None:
         (
             CHAT + "[providers.chat.dialect]\nfile = true\n",
             r":5: a dialect has no field `file`\nhint: did you mean `files`",
+        ),
+        (
+            'aliases = "openai-to-clade"\n' + CHAT,
+            r":1: there are no ready-made aliases `openai-to-clade`\nhint: did you mean `openai-to-claude`",
+        ),
+        (
+            CHAT + '[aliases]\npreset = "openai-to-claude"\n',
+            r":5: no provider has a model for the aliases `openai-to-claude`\nhint: configure",
+        ),
+        (CHAT + "aliases = 3\n", r"`providers.chat.aliases`"),
+        (
+            CHAT + 'catalog = "grok"\n',
+            r":4: the catalogue has no provider `grok`\nhint: did you mean `groq`",
         ),
         (CHAT + "dialect.files = 3\n", r":4: `files` is `3`: expected `bool`, got `int`"),
         (CHAT + 'dialect.max_tokens_field = ""\n', r"`max_tokens_field` is ``: expected `str`, got `null`"),

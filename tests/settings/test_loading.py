@@ -134,7 +134,10 @@ def test_a_file_that_a_variable_names_is_told_with_the_variable(tmp_path: Path) 
         ("DRAGOMAN_LOG_LEVEL", "did you mean `DRAGOMAN_SERVER_LOG_LEVEL`?"),
         ("DRAGOMAN_SEVER_HOST", "did you mean `DRAGOMAN_SERVER_HOST`?"),
         ("DRAGOMAN_CONFIGURATION", "did you mean `DRAGOMAN_CONFIG`?"),
-        ("DRAGOMAN_X", "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...` and `DRAGOMAN_ROUTES_...`"),
+        (
+            "DRAGOMAN_X",
+            "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...`, `DRAGOMAN_ROUTES_...`, `DRAGOMAN_ALIASES_PRESET`",
+        ),
     ],
 )
 def test_a_variable_that_sets_nothing_is_refused(variable: str, hint: str) -> None:

@@ -15,7 +15,8 @@ from dragoman.ir.failures import RequestError
 from dragoman.protocols import discover
 from dragoman.providers import discover as presets
 from dragoman.routing.names import list_places, title_of
-from dragoman.routing.registry import SCRIPTED, Place, Registry, near
+from dragoman.routing.registry import Registry, near
+from dragoman.routing.specs import SCRIPTED, Place
 from dragoman.settings import Provider, Settings, SettingsError, did_you_mean, write_data
 
 _HEADS: Final = ("model", "context", "output", "takes", "tools", "thinks", "$ in", "$ out", "name")
@@ -77,7 +78,12 @@ def refresh(settings: Settings, file: Path) -> None:
         place = write_data(settings.data, FILE_NAME, text_of(about, shelves))
     except OSError as error:
         raise SettingsError(f"cannot be written: {error.strerror}", where=str(settings.data / FILE_NAME)) from None
-    print(f"{place}: {len(shelves)} providers, {sum(len(rows) for _, rows in shelves)} models")
+    models = sum(len(rows) for _, rows in shelves)
+    print(f"{place}: {_counted(len(shelves), 'provider')}, {_counted(models, 'model')}")
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 # --- which models -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import msgspec
 from dragoman.codec import ModelCard
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.providers import discover
-from dragoman.routing.registry import LONG_CONTEXT, ModelSpec, Place, ProviderSpec, Registry, known_names, near
+from dragoman.routing.registry import Registry, known_names, near
+from dragoman.routing.specs import LONG_CONTEXT, ModelSpec, Place, ProviderSpec
 from dragoman.settings import LossPolicy, did_you_mean
 
 CLAUDE_SHAPED: Final = "claude-dragoman/"

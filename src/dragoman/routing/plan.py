@@ -10,8 +10,10 @@ from dragoman.catalog import UNKNOWN, Capabilities
 from dragoman.dialects import Dialect
 from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
 from dragoman.providers import reference
+from dragoman.routing.building import base_for
 from dragoman.routing.names import Resolved, resolve
-from dragoman.routing.registry import LONG_CONTEXT, SCRIPTED, Registry, base_for
+from dragoman.routing.registry import Registry
+from dragoman.routing.specs import LONG_CONTEXT, SCRIPTED
 from dragoman.settings import LossPolicy, Secret
 from dragoman.settings.origins import origin_of
 

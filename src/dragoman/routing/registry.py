@@ -1,7 +1,7 @@
 """Whom requests can go to: the configured providers and the built-in ones, made once from the settings."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import translate
 from functools import partial
@@ -11,63 +11,18 @@ import msgspec
 
 from dragoman import providers as shipped
 from dragoman import settings as configured
-from dragoman.catalog import FILE_NAME, UNKNOWN, Capabilities, Catalogue, sees
+from dragoman.catalog import FILE_NAME, Capabilities, Catalogue
 from dragoman.catalog import shipped as shipped_catalogue
 from dragoman.dialects import Dialect
-from dragoman.ir.cost import Cost
 from dragoman.routing import demo
-from dragoman.routing.presets import Shelf
-from dragoman.settings import LossPolicy, Secret, Settings, did_you_mean, read_data
-
-SCRIPTED: Final = "scripted"
-"""The protocol of the built-in model, which speaks the IR."""
-LONG_CONTEXT: Final = re.compile(r"\[\d+[mk]\]$", re.IGNORECASE)
-"""The suffix that asks for the long context: `[1m]`."""
+from dragoman.routing.alias_presets import PRESETS, aliases_of
+from dragoman.routing.building import Builder
+from dragoman.routing.specs import LONG_CONTEXT, SCRIPTED, ModelSpec, Place, ProviderSpec
+from dragoman.settings import LossPolicy, Settings, did_you_mean, read_data
 
 _DEFAULT: Final = "opencode-go"
 _BUILT_IN: Final = (_DEFAULT, "opencode-zen")
 _COMPARED: Final = 80
-_VERSIONED: Final = re.compile(r"/v\d+[a-z0-9]*$")
-
-
-class ModelSpec(msgspec.Struct, frozen=True):
-    """One model of a provider, ready to be asked: at `base_url`, in `protocol`."""
-
-    id: str
-    protocol: str
-    base_url: str
-    dialect: Dialect
-    capabilities: Capabilities = UNKNOWN
-    name: str | None = None
-    is_offered: bool = True
-
-
-class ProviderSpec(msgspec.Struct, frozen=True):
-    """One provider, ready to be asked.
-
-    `pattern` stands for the models that are not listed; None: there are no others. `unlisted` makes one of them of its
-    id. `needs_key` tells whether a request without any key makes no sense there, `takes_client_key` whether a
-    client's key is meant for it. `vision` is the model that sees what the others cannot.
-    """
-
-    name: str
-    title: str
-    models: Mapping[str, ModelSpec]
-    pattern: ModelSpec | None
-    losses: LossPolicy
-    unlisted: Callable[[str], ModelSpec] | None = None
-    api_key: Secret | None = None
-    needs_key: bool = False
-    takes_client_key: bool = True
-    headers: tuple[tuple[str, Secret], ...] = ()
-    session_header: str | None = None
-    forward_headers: tuple[str, ...] = ()
-    vision: str | None = None
-
-    def find(self, model: str) -> ModelSpec | None:
-        """Return the model of that id; None when the provider cannot have it."""
-        found = self.models.get(model)
-        return self.unlisted(model) if found is None and self.unlisted is not None else found
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -110,11 +65,14 @@ class Registry:
         self.offered: tuple[ProviderSpec, ...] = tuple(own.values()) or tuple(self.providers.values())
         """Whose models a list without a prefix names: the configured providers, or else all there are."""
         self._nicknames = _nicknames(settings, self.providers)
-        self.aliases = tuple(_alias(glob, target) for glob, target in settings.aliases.items())
+        self.aliases = tuple(
+            _alias(glob, target)
+            for glob, target in (*settings.aliases.items(), *self._ready_made(settings.alias_preset))
+        )
         self.remembered: dict[Any, Any] = {}
         """What was looked up, by whatever key; whoever writes bounds it."""
-        for alias in self.aliases:
-            self._check_target(("aliases", alias.glob), alias.target)
+        for glob, target in settings.aliases.items():
+            self._check_target(("aliases", glob), _target(target))
         for name, route in (("vision", settings.routes.vision), ("default", settings.routes.default)):
             if route is not None:
                 self._check_target(("routes", name, "to"), route.to)
@@ -132,24 +90,24 @@ class Registry:
         """Return the provider that a prefix stands for: its name, or `go` and `zen`."""
         return self.providers.get(prefix) or self.providers.get(self._nicknames.get(prefix, ""))
 
-    def address(self, name: str) -> "Place | None":
+    def address(self, name: str) -> Place | None:
         """Return the model that `provider/model` names; its id may hold slashes itself."""
         prefix, slash, model = name.partition("/")
         spec = self.provider(prefix) if slash and model else None
         found = spec.find(model) if spec else None
         return (spec, found) if spec and found else None
 
-    def listed(self, model: str) -> "Place | None":
+    def listed(self, model: str) -> Place | None:
         """Return the first of the searched providers that lists `model`."""
         return next(((spec, spec.models[model]) for spec in self.searched if model in spec.models), None)
 
-    def anywhere(self, model: str) -> "Place | None":
+    def anywhere(self, model: str) -> Place | None:
         """Return the first of the searched providers that takes any model's id."""
         spec = next((spec for spec in self.searched if spec.pattern is not None), None)
         found = spec.find(model) if spec else None
         return (spec, found) if spec and found else None
 
-    def target(self, name: str) -> "Place | None":
+    def target(self, name: str) -> Place | None:
         """Return the model that an alias or a route stands for; what looks like an address has to be one."""
         plain = LONG_CONTEXT.sub("", name)
         return self.address(plain) or self.listed(plain) or (None if "/" in plain else self.anywhere(plain))
@@ -157,6 +115,20 @@ class Registry:
     def spoken_ids(self, spec: ProviderSpec) -> list[str]:
         """Return the ids of a provider's models that can be asked."""
         return [model.id for model in spec.models.values() if self.speaks(model)]
+
+    def _ready_made(self, preset: str | None) -> list[tuple[str, str]]:
+        """Return the aliases of a preset that the user's own leave room for."""
+        if preset is None:
+            return []
+        path = ("aliases", "preset")
+        if preset not in PRESETS:
+            problem = f"there are no ready-made aliases `{preset}`"
+            raise self.settings.fault(path, problem, did_you_mean(preset, PRESETS))
+        found = [pair for pair in aliases_of(preset, self.offered) if pair[0] not in self.settings.aliases]
+        if not found:
+            hint = 'configure a provider that has one, e.g. with preset = "anthropic"'
+            raise self.settings.fault(path, f"no provider has a model for the aliases `{preset}`", hint)
+        return found
 
     def _check_target(self, path: tuple[str, ...], name: str) -> None:
         if self.target(name) is not None:
@@ -168,9 +140,6 @@ class Registry:
         if slash:
             raise self.settings.fault(path, f"`{name}`: there is no provider `{prefix}`", near(prefix, self.prefixes))
         raise self.settings.fault(path, f"there is no model `{name}`", near(name, known_names(self)))
-
-
-Place = tuple[ProviderSpec, ModelSpec]
 
 
 def counted(registry: Registry, spec: ProviderSpec) -> str:
@@ -201,30 +170,13 @@ def near(given: str, names: Iterable[str]) -> str | None:
     return "did you mean " + ", ".join(f"`{name}`" for name in found) + "?" if found else None
 
 
-def base_for(protocol: str, url: str, *, spoken: str | None = None) -> str:
-    """Return the base URL for `protocol`, below which a codec's paths stand; no slash at its end.
-
-    `url` is written as the SDK of `spoken` takes it (by default the same protocol). Anthropic's stands before `/v1`;
-    OpenAI's holds the version if there is one; Gemini's is brought to end in a version (`/v1beta`), which its SDK
-    lets one leave out.
-    """
-    url = url.rstrip("/")
-    match protocol:
-        case "anthropic-messages":
-            return url.removesuffix("/v1")
-        case "gemini-generate":
-            return url if _VERSIONED.search(url) else f"{url}/v1beta"
-        case _:
-            return f"{url}/v1" if spoken == "anthropic-messages" and not _VERSIONED.search(url) else url
-
-
 def _configured(name: str, provider: configured.Provider, settings: Settings, catalogue: Catalogue) -> ProviderSpec:
     preset = _preset(name, provider, settings)
     if provider.catalog is not None and not catalogue.rows(provider.catalog):
         near_names = did_you_mean(provider.catalog, catalogue.providers())
         path = ("providers", name, "catalog")
         raise settings.fault(path, f"the catalogue has no provider `{provider.catalog}`", near_names)
-    return _Builder(name, provider, preset, settings, catalogue).spec()
+    return Builder(name, provider, preset, settings, catalogue).spec()
 
 
 def _preset(name: str, provider: configured.Provider, settings: Settings) -> shipped.Provider | None:
@@ -238,7 +190,7 @@ def _preset(name: str, provider: configured.Provider, settings: Settings) -> shi
 
 
 def _built_in(preset: shipped.Provider, settings: Settings, catalogue: Catalogue) -> ProviderSpec:
-    return _Builder(preset.name, configured.Provider(preset=preset.name), preset, settings, catalogue).spec()
+    return Builder(preset.name, configured.Provider(preset=preset.name), preset, settings, catalogue).spec()
 
 
 def _demo(settings: Settings) -> ProviderSpec:
@@ -259,140 +211,16 @@ def _nicknames(settings: Settings, providers: Mapping[str, ProviderSpec]) -> dic
 
 
 def _alias(glob: str, target: str | configured.Route) -> Alias:
-    route = configured.Route(to=target) if isinstance(target, str) else target
-    return Alias(glob, route.to, re.compile(translate(LONG_CONTEXT.sub("", glob))), route.losses)
-
-
-class _Builder:
-    """Joins what is configured of a provider with what its preset and the catalogue say."""
-
-    def __init__(
-        self,
-        name: str,
-        provider: configured.Provider,
-        preset: shipped.Provider | None,
-        settings: Settings,
-        catalogue: Catalogue,
-    ) -> None:
-        self._name = name
-        self._provider = provider
-        self._preset = preset
-        self._settings = settings
-        self._shelf = Shelf(preset, provider.catalog, catalogue)
-        self._protocol = provider.protocol or (preset.protocol if preset else None)
-        self._dialect_fields = self._checked(provider.dialect, ("providers", name, "dialect"))
-
-    def spec(self) -> ProviderSpec:
-        provider, preset = self._provider, self._preset
-        takes_any = preset.takes_any if preset else not provider.models
-        is_open = takes_any and self._protocol is not None
-        takes_keys = preset is None or preset.needs_key
-        return ProviderSpec(
-            name=self._name,
-            title=preset.title if preset else self._name,
-            models=self._models(),
-            pattern=self._model(configured.Model(id="*"), (), None) if is_open else None,
-            losses=provider.losses or self._settings.server.losses,
-            unlisted=self._unlisted if is_open else None,
-            api_key=provider.api_key,
-            needs_key=preset is not None and preset.needs_key and provider.base_url is None,
-            takes_client_key=takes_keys,
-            headers=tuple(provider.headers.items()),
-            session_header=(provider.session_header or (preset.session_header if preset else None) or "").lower()
-            or None,
-            forward_headers=preset.forward_headers if preset else (),
-            vision=preset.vision if preset else None,
-        )
-
-    def _unlisted(self, model: str) -> ModelSpec:
-        return self._model(configured.Model(id=model), (), self._shelf.row(model, self._protocol))
-
-    def _models(self) -> dict[str, ModelSpec]:
-        rows = self._shelf.rows(self._protocol)
-        models: dict[str, ModelSpec] = {}
-        for index, entry in enumerate(self._provider.models):
-            model = entry if isinstance(entry, configured.Model) else configured.Model(id=entry)
-            model = msgspec.structs.replace(model, id=LONG_CONTEXT.sub("", model.id))
-            row = rows.get(model.id) or self._shelf.row(model.id, self._protocol)
-            models[model.id] = self._model(model, ("providers", self._name, "models", index), row)
-        for row in rows.values():
-            if row.id not in models:
-                models[row.id] = self._model(configured.Model(id=row.id), (), row)
-        return models
-
-    def _model(self, model: configured.Model, path: tuple[str | int, ...], row: shipped.Model | None) -> ModelSpec:
-        """Join a model's table, the preset's row and the provider's own settings; the more particular one wins."""
-        protocol = model.protocol or self._provider.protocol or (row.protocol if row else self._protocol)
-        if protocol is None:
-            raise self._settings.fault(path, f"the model `{model.id}` of `{self._name}` needs a `protocol`")
-        fields = {**self._dialect_fields, **self._checked(model.dialect, (*path, "dialect"))}
-        return ModelSpec(
-            id=model.id,
-            protocol=protocol,
-            base_url=self._base(protocol),
-            dialect=msgspec.structs.replace(self._dialect(protocol, row), **fields),
-            capabilities=_said(model).over(_known(row) if row else UNKNOWN),
-            name=model.name or (row.name if row else None),
-            is_offered=bool(path) or row is None or row.status == "active",
-        )
-
-    def _dialect(self, protocol: str, row: shipped.Model | None) -> Dialect:
-        if row is not None and row.protocol == protocol:
-            return row.dialect
-        if self._preset is not None and self._preset.protocol == protocol:
-            return self._preset.dialect
-        return shipped.reference(protocol)
-
-    def _base(self, protocol: str) -> str:
-        url = self._provider.base_url
-        if url is not None:
-            return base_for(protocol, url, spoken=self._protocol)
-        bases = self._preset.bases if self._preset else {}
-        if protocol not in bases:
-            path = ("providers", self._name)
-            raise self._settings.fault(
-                path, f"`{self._name}` does not speak `{protocol}`", did_you_mean(protocol, bases)
-            )
-        return base_for(protocol, bases[protocol])
-
-    def _checked(self, fields: Mapping[str, object], path: tuple[str | int, ...]) -> dict[str, Any]:
-        """Return fields of a dialect, checked; TOML has no null, so `""` stands for it where a text may be none."""
-        names = Dialect.__struct_fields__
-        checked: dict[str, Any] = {}
-        for field, value in fields.items():
-            here = (*path, field)
-            if field not in names:
-                raise self._settings.fault(here, f"a dialect has no field `{field}`", did_you_mean(field, names))
-            plain = None if value == "" else value
-            try:
-                checked[field] = getattr(msgspec.convert({field: plain}, Dialect), field)
-            except msgspec.ValidationError as error:
-                problem = str(error).partition(" - at ")[0]
-                raise self._settings.fault(
-                    here, f"`{field}` is `{value}`: {problem[:1].lower()}{problem[1:]}"
-                ) from None
-        return checked
-
-
-def _said(model: configured.Model) -> Capabilities:
-    """Return what a model's table in the configuration says of it."""
-    return Capabilities(
-        model.context,
-        model.max_output,
-        model.vision,
-        model.documents,
-        model.audio,
-        model.video,
-        model.tools,
-        model.reasoning,
-        Cost(*msgspec.structs.astuple(model.cost)) if model.cost else Cost(),
+    return Alias(
+        glob,
+        _target(target),
+        re.compile(translate(LONG_CONTEXT.sub("", glob))),
+        None if isinstance(target, str) else target.losses,
     )
 
 
-def _known(row: shipped.Model) -> Capabilities:
-    """Return what a preset's row says of a model."""
-    known = Capabilities(tools=row.tools, reasoning=row.reasoning, cost=row.cost or Cost())
-    return known.over(sees(row.inputs, context=row.context, max_output=row.max_output))
+def _target(target: str | configured.Route) -> str:
+    return target if isinstance(target, str) else target.to
 
 
 def known_names(registry: Registry) -> Iterable[str]:

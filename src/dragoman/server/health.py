@@ -4,7 +4,8 @@ import time
 from typing import Any
 
 from dragoman import __version__
-from dragoman.routing.registry import ProviderSpec, Registry, key_state
+from dragoman.routing.registry import Registry, key_state
+from dragoman.routing.specs import ProviderSpec
 from dragoman.server.app import App
 from dragoman.upstreams.http import HttpUpstream
 

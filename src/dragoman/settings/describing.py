@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 
 import msgspec
 
-from dragoman.settings.records import Cost, Key, Model, Provider, Record, Route, Server
+from dragoman.settings.records import Aliases, Cost, Key, Model, Provider, Record, Route, Server
 from dragoman.settings.secret import Secret
 
 SECTIONS: Final[Mapping[str, type[Record]]] = {
@@ -15,6 +15,7 @@ SECTIONS: Final[Mapping[str, type[Record]]] = {
     "providers.NAME": Provider,
     "providers.NAME.models": Model,
     "providers.NAME.models.cost": Cost,
+    "aliases": Aliases,
     "routes.vision": Route,
     "routes.default": Route,
 }
@@ -43,7 +44,7 @@ class Row(NamedTuple):
 
 
 def rows() -> Iterator[Row]:
-    """Yield every setting, section by section, in the order of their definition. Aliases are no fields."""
+    """Yield every setting, section by section, in the order of their definition."""
     for section, record in SECTIONS.items():
         hints = types_of(record)
         for field in msgspec.structs.fields(record):

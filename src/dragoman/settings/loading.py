@@ -15,7 +15,18 @@ from dragoman.settings.data import data_folder
 from dragoman.settings.describing import choices_of, description_of, range_of, rows, types_of
 from dragoman.settings.faults import Origin, SettingsError, did_you_mean, dotted
 from dragoman.settings.origins import origin_of, without_user
-from dragoman.settings.records import Cost, Key, Model, Provider, Record, Route, Routes, Server, Settings
+from dragoman.settings.records import (
+    Aliases,
+    Cost,
+    Key,
+    Model,
+    Provider,
+    Record,
+    Route,
+    Routes,
+    Server,
+    Settings,
+)
 from dragoman.settings.secret import Secret
 
 R = TypeVar("R", bound=Record)
@@ -25,6 +36,7 @@ FILE_NAME: Final = "dragoman.toml"
 CONFIG_VARIABLE: Final = "DRAGOMAN_CONFIG"
 SECTIONS: Final = ("server", "providers", "aliases", "routes")
 ROUTES: Final = ("vision", "default")
+_ALIAS_PRESET: Final = "preset"
 _TOML_HINT: Final = 'a setting is `name = value` below its `[table]`, and a text stands in quotes: `host = "127.0.0.1"`'
 _SECRET_FIELDS: Final = frozenset({"api_key", "headers", "keys"})
 _PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -56,6 +68,8 @@ def load(
     text, table = _read(file, is_by_variable=not path and bool(environ.get(CONFIG_VARIABLE))) if file else ("", {})
     elsewhere: dict[faults.Path, str] = {}
     origin = Origin(str(file) if file else None, text, elsewhere)
+    if isinstance(table.get("aliases"), str):
+        table["aliases"] = {_ALIAS_PRESET: table["aliases"]}
     _check_tables(table, origin)
     for variable, place, value in _from_environment(environ, table.get("providers", {})):
         _put(table, place, value)
@@ -138,6 +152,8 @@ def _from_environment(environ: Mapping[str, str], providers: Table) -> Iterator[
         match section:
             case "SERVER":
                 path, record = ("server", _field(variable, rest, Server)), Server
+            case "ALIASES":
+                path, record = ("aliases", _field(variable, rest, Aliases)), Aliases
             case "ROUTES":
                 path, record = _route(variable, rest), Route
             case "PROVIDERS":
@@ -155,7 +171,9 @@ def _refuse_unknown(variable: str, value: str) -> None:
     names = [name.removeprefix("DRAGOMAN_") for name in (CONFIG_VARIABLE, *(row.variable for row in rows()))]
     given = variable.removeprefix("DRAGOMAN_")
     near = [f"SERVER_{given}"] if f"SERVER_{given}" in names else get_close_matches(given, names, n=1)
-    hint = "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...` and `DRAGOMAN_ROUTES_...`"
+    hint = (
+        "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...`, `DRAGOMAN_ROUTES_...`, `DRAGOMAN_ALIASES_PRESET`"
+    )
     if near:
         hint = f"did you mean `DRAGOMAN_{near[0]}`?"
     raise SettingsError("there is no setting for this variable", where=variable, hint=hint)
@@ -226,6 +244,7 @@ class _Reader:
             server=self._server(table.get("server", {})),
             providers={name: self._provider(name, value) for name, value in table.get("providers", {}).items()},
             aliases=self._aliases(table.get("aliases", {})),
+            alias_preset=table.get("aliases", {}).get(_ALIAS_PRESET),
             routes=self._routes(table.get("routes", {})),
             origin=self._origin,
             data=data_folder(self._environ),
@@ -299,7 +318,7 @@ class _Reader:
                 raise self._origin.fault(path, f"`{dotted(path)}` needs `{field}`", "or a `preset` to start from")
 
     def _aliases(self, table: Table) -> dict[str, str | Route]:
-        routes = {name: value for name, value in table.items() if isinstance(value, dict)}
+        routes = {name: value for name, value in table.items() if isinstance(value, dict) and name != _ALIAS_PRESET}
         for name, target in table.items():
             if name not in routes and (not isinstance(target, str) or not target):
                 raise self._origin.fault(
@@ -307,7 +326,8 @@ class _Reader:
                     f"the alias `{name}` stands for no model's name",
                     'write "name" = "provider/model"',
                 )
-        return table | {name: self._record(value, Route, ("aliases", name)) for name, value in routes.items()}
+        read = {name: self._record(value, Route, ("aliases", name)) for name, value in routes.items()}
+        return {name: target for name, target in (table | read).items() if name != _ALIAS_PRESET}
 
     def _routes(self, table: Table) -> Routes:
         _check_names(table, ROUTES, ("routes",), self._origin)

@@ -156,6 +156,18 @@ class Provider(Record, frozen=True):
     losses: Annotated[LossPolicy | None, Meta(description="As `server.losses`, for this provider alone.")] = None
 
 
+class Aliases(Record, frozen=True):
+    """`[aliases]`: beside `preset` any number of globs of names, each for one model."""
+
+    preset: Annotated[
+        str | None,
+        Meta(
+            description="Ready-made aliases behind your own: `openai-to-claude`. Instead of the table `aliases = "
+            '"openai-to-claude"` may be written.'
+        ),
+    ] = None
+
+
 class Route(Record, frozen=True):
     """`[routes.vision]`, `[routes.default]`, or what an alias stands for."""
 
@@ -175,13 +187,14 @@ class Routes(Record, frozen=True):
 class Settings(msgspec.Struct, frozen=True):
     """All settings.
 
-    `aliases` maps globs to model names or routes in their order, `origin` knows where each was written, `data` is the folder
-    of the user's own data (None: there is none).
+    `aliases` maps globs to model names or routes in their order, `alias_preset` names the ready-made ones behind them,
+    `origin` knows where each was written, `data` is the folder of the user's own data (None: there is none).
     """
 
     server: Server = Server()
     providers: Mapping[str, Provider] = {}
     aliases: Mapping[str, str | Route] = {}
+    alias_preset: str | None = None
     routes: Routes = Routes()
     origin: Origin = Origin()
     data: Path | None = None
