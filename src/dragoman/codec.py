@@ -202,3 +202,5 @@ class Codec:
     """Whether its clients keep only models with `claude` in their names (Claude Code, Claude Desktop)."""
     array_of: Callable[[], Transducer[bytes, bytes]] | None = None
     """Makes a JSON array of a stream's events, for clients that do not ask for events (`alt=sse`); None: all want events."""
+    encode_page: Callable[[Sequence[ModelCard], Mapping[str, str]], bytes] | None = None
+    """A page of the list of models, as the request's query asks for it. Raises RequestError. None: the list has no pages."""

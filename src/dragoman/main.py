@@ -6,7 +6,7 @@ import logging
 import secrets
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dragoman.cli.root import PortTakenError, Root
@@ -116,12 +116,14 @@ def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arri
     return plan
 
 
-def _lister(registry: Registry, spoken: tuple[str, ...]) -> Callable[[Codec, str | None, str | None], bytes]:
-    def models(codec: Codec, prefix: str | None, model: str | None) -> bytes:
+def _lister(
+    registry: Registry, spoken: tuple[str, ...]
+) -> Callable[[Codec, str | None, str | None, Mapping[str, str]], bytes]:
+    def models(codec: Codec, prefix: str | None, model: str | None, query: Mapping[str, str]) -> bytes:
         if model is not None:
             return codec.encode_model(find_model(registry, model, prefix))
         cards = list_models(registry, prefix, claude_shaped=codec.lists_claude_shaped, spoken=(*spoken, SCRIPTED))
-        return codec.encode_models(cards)
+        return codec.encode_page(cards, query) if query and codec.encode_page else codec.encode_models(cards)
 
     return models
 

@@ -45,8 +45,8 @@ class Gateway(msgspec.Struct, frozen=True):
     origins: OriginCheck
     keys: tuple[Key, ...]
     body_limit: int
-    models: Callable[[Codec, str | None, str | None], bytes]
-    """(dialect, prefix, one model's id) -> the list, or that model's entry. Raises DragomanError."""
+    models: Callable[[Codec, str | None, str | None, Mapping[str, str]], bytes]
+    """(dialect, prefix, one model's id, query) -> the list, or that model's entry. Raises DragomanError."""
     default_codec: Codec
     """Whose dialect is spoken to a client that cannot be recognised."""
     ids: Ids
@@ -136,7 +136,7 @@ class App:
         if match.operation is Operation.UNSERVED:
             raise DragomanError(_unserved(codec))
         if match.operation in (Operation.MODELS, Operation.MODEL):
-            body = gateway.models(codec, match.prefix, match.model)
+            body = gateway.models(codec, match.prefix, match.model, query)
             await connection.answer(200, [(b"content-type", b"application/json")], body)
             return
         if self.is_draining:

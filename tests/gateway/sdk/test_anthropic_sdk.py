@@ -314,6 +314,7 @@ def test_tokens_are_counted_without_an_upstream_that_can(claude: anthropic.Anthr
 def test_models_are_listed_in_the_clients_dialect(claude: anthropic.Anthropic) -> None:
     listed = [model.id for model in claude.models.list()]
     assert "claude-dragoman/listed/gpt-large" in listed
+    assert [model.id for model in claude.models.list(limit=1)] == listed, "the SDK fetches page by page"
     assert claude.models.retrieve("listed/gpt-large").type == "model"
 
 

@@ -10,7 +10,7 @@ from dragoman.protocols.anthropic_messages.errors import (
     encode_failure_event,
     failure_status,
 )
-from dragoman.protocols.anthropic_messages.listing import encode_count, encode_model, encode_models
+from dragoman.protocols.anthropic_messages.listing import encode_count, encode_model, encode_models, encode_page
 from dragoman.protocols.anthropic_messages.losses import LOSES
 from dragoman.protocols.anthropic_messages.raw import is_finished, peek, read_usage, unseal
 from dragoman.protocols.anthropic_messages.reply import decode_reply, encode_reply
@@ -87,4 +87,5 @@ PROTOCOL: Final = Codec(
     names_input_early=True,
     marks=("anthropic-version", "x-api-key"),
     lists_claude_shaped=True,
+    encode_page=encode_page,
 )

@@ -1,11 +1,18 @@
 """Model lists and token counts. https://platform.claude.com/docs/en/api/models-list."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
 from dragoman.codec import ModelCard
+from dragoman.ir.failures import RequestError
+
+_MOST: Final = 1000
+"""The largest page. https://platform.claude.com/docs/en/api/models-list"""
+_is_number: Final = re.compile(r"[0-9]{1,9}").fullmatch
 
 
 class _ModelInfo(msgspec.Struct, tag_field="type", tag="model"):
@@ -30,9 +37,44 @@ class _TokensCount(msgspec.Struct):
 
 def encode_models(cards: Sequence[ModelCard]) -> bytes:
     """Return a list of models, all on one page."""
+    return _list(cards, has_more=False)
+
+
+def encode_page(cards: Sequence[ModelCard], query: Mapping[str, str]) -> bytes:
+    """Return the models behind `after_id` or before `before_id`, `limit` of them at the most (none given: all there are).
+
+    Raises RequestError for a limit or an id that there cannot be.
+    """
+    limit = _limit(query.get("limit"))
+    if "before_id" in query and "after_id" in query:
+        raise RequestError("`before_id` and `after_id` do not go together", param="before_id")
+    if "before_id" in query:
+        rest = cards[: _place(cards, query, "before_id")]
+        return _list(rest[-limit:], has_more=len(rest) > limit)
+    rest = cards[_place(cards, query, "after_id") + 1 :] if "after_id" in query else cards
+    return _list(rest[:limit], has_more=len(rest) > limit)
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return _MOST
+    limit = int(text) if _is_number(text) else 0
+    if not 1 <= limit <= _MOST:
+        raise RequestError(f"`limit` is no number from 1 to {_MOST}", param="limit")
+    return limit
+
+
+def _place(cards: Sequence[ModelCard], query: Mapping[str, str], name: str) -> int:
+    place = next((place for place, card in enumerate(cards) if card.id == query[name]), None)
+    if place is None:
+        raise RequestError(f"`{name}`: there is no model `{query[name]}` in this list", param=name)
+    return place
+
+
+def _list(cards: Sequence[ModelCard], *, has_more: bool) -> bytes:
     models = [_model(card) for card in cards]
     first, last = (models[0].id, models[-1].id) if models else (None, None)
-    return msgspec.json.encode(_ModelList(models, has_more=False, first_id=first, last_id=last))
+    return msgspec.json.encode(_ModelList(models, has_more, first, last))
 
 
 def encode_model(card: ModelCard) -> bytes:
