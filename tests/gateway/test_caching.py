@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.gateway import RunningGateway, provider
 from tests.support.upstream import RunningUpstream
 
 MESSAGES, CHAT = "/v1/messages", "/v1/chat/completions"
@@ -100,6 +101,16 @@ def test_the_prompt_of_a_turn_is_the_beginning_of_the_next(
             assert after["messages"][: len(before["messages"])] == before["messages"]
             assert {**before, "messages": 0} == {**after, "messages": 0}
             assert list(before) == list(after)
+
+
+def test_a_server_that_takes_no_key_is_made_none_and_nothing_is_lost(scripted_chat: RunningUpstream) -> None:
+    own = provider("openai-chat", scripted_chat.base_url, dialect={"prompt_cache_key": False})
+    with RunningGateway(providers={"chat": own}) as gateway, httpx2.Client(base_url=gateway.url) as client:
+        reply = client.post(MESSAGES, json=claude_turn(0))
+        assert "prompt_cache_key" not in scripted_chat.last_json
+        assert "cache_key" not in reply.headers["x-dragoman-loss"]
+        body = {"model": "chat/x", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+        assert client.post(MESSAGES, json=body).headers["x-dragoman-loss"] == "0"
 
 
 def test_the_clients_own_key_goes_up(client: httpx2.Client, scripted_chat: RunningUpstream) -> None:

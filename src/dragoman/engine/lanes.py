@@ -270,4 +270,6 @@ def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Reque
     request, renames = shorten(request, attempt.dialect.tool_name_limit, ledger)
     if errand.upstream.caches_by_breakpoint:
         return with_breakpoints(request, ledger), renames
-    return with_cache_key(request, errand.identity.session), renames
+    # A key that the server would not take need not be made, and is no loss when it is not sent.
+    takes_key = attempt.dialect.prompt_cache_key
+    return with_cache_key(request, errand.identity.session) if takes_key else request, renames
