@@ -66,7 +66,7 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: bool = True
     """Whether file parts (PDF) are accepted."""
     tool_choice_required: bool = True
-    """Whether `tool_choice: required` exists; else `auto` is sent."""
+    """Whether a tool can be demanded: `required`, one by name, some of them. Else `auto` is sent, and only the allowed ones."""
     user_field: str | None = "user"
     """Where the end user's id goes; None: it is not sent."""
 

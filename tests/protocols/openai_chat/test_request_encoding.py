@@ -412,6 +412,25 @@ def test_tool_choices(choice: ToolChoice, expected: object) -> None:
     assert encoded(asking(HI, tools=(FUNCTION, CustomTool("p")), tool_choice=choice))["tool_choice"] == expected
 
 
+@pytest.mark.parametrize(
+    ("choice", "code", "names"),
+    [
+        (ToolChoice("any"), ["tool_choice_required"], ["f", "p"]),
+        (ToolChoice("tool", "f"), ["tool_choice_required"], ["f", "p"]),
+        (ToolChoice("auto", allowed=("p",)), ["allowed_tools"], ["p"]),
+        (ToolChoice("any", allowed=("p",)), ["allowed_tools", "tool_choice_required"], ["p"]),
+        (ToolChoice("auto"), [], ["f", "p"]),
+    ],
+)
+def test_a_server_that_knows_no_demands_gets_auto(choice: ToolChoice, code: list[str], names: list[str]) -> None:
+    ledger = Ledger()
+    request = asking(HI, tools=(FUNCTION, CustomTool("p")), tool_choice=choice)
+    body = encoded(request, ledger, tool_choice_required=False)
+    assert body["tool_choice"] == "auto"
+    assert [tool[tool["type"]]["name"] for tool in body["tools"]] == names
+    assert codes(ledger) == code
+
+
 def test_without_tools_there_is_no_choice() -> None:
     body = encoded(asking(HI, tool_choice=ToolChoice("auto"), parallel_tools=False))
     assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(body)

@@ -51,6 +51,9 @@ REQUEST_LOSSES: Final = {
     "tool_choice_required": _Row(
         Action.DEGRADED, "this model's server cannot be forced to call a tool: it may", changes_meaning=True
     ),
+    "allowed_tools": _Row(
+        Action.EMULATED, "this model's server cannot be told which of the tools it may call: it gets only those"
+    ),
     "parallel_tools": _Row(
         Action.DROPPED, "this model's server has no switch for parallel calls", changes_meaning=True
     ),

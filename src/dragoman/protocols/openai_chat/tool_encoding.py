@@ -44,6 +44,10 @@ def encode_tools(request: Request, target: Target, tally: Tally) -> dict[str, An
         if choice and choice.mode in ("any", "tool"):
             tally.add("tool_choice", "tool_choice")
         return fields
+    if choice and choice.allowed is not None and not target.dialect.tool_choice_required:
+        tools = {name: tool for name, tool in tools.items() if name in choice.allowed}
+        choice = ToolChoice(choice.mode)
+        tally.add("allowed_tools", "tool_choice")
     fields["tools"] = list(tools.values())
     if choice is not None:
         fields |= _encode_choice(choice, tools, target, tally)
@@ -148,6 +152,9 @@ def _encode_choice(choice: ToolChoice, tools: dict[str, Any], target: Target, ta
             if choice.name not in tools:
                 tally.add("tool_choice", "tool_choice")
                 return {}
+            if not target.dialect.tool_choice_required:
+                tally.add("tool_choice_required", "tool_choice", f"`{choice.name}`")
+                return {"tool_choice": "auto"}
             return {"tool_choice": _reference(choice.name, tools)}
         case "auto" | "any":
             return {"tool_choice": _encode_mode(choice, tools, target, tally)}
