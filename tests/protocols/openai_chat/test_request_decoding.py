@@ -375,11 +375,30 @@ def test_settings_find_their_places() -> None:
     assert request.parallel_tools is False
 
 
+def test_what_careless_clients_send_is_understood() -> None:
+    call = {"id": "c", "type": "", "function": {"name": "f", "arguments": "{}"}}
+    ledger = Ledger()
+    request = decoded(
+        {"role": "user", "content": None},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": None},
+        ledger=ledger,
+    )
+    nothing, asked, answered = request.messages
+    assert (nothing.role, nothing.blocks) == (Role.USER, ())
+    assert asked.blocks == (ToolCall("c", "f", "{}"),)
+    assert answered.blocks == (ToolResult("c"),)
+    assert list(ledger) == []
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
         ({}, ReasoningControl()),
         ({"reasoning_effort": "high"}, ReasoningControl(effort=Effort.HIGH)),
+        ({"reasoning_effort": "default"}, ReasoningControl()),
+        ({"reasoning_effort": "default", "reasoning": {"effort": "low"}}, ReasoningControl(effort=Effort.LOW)),
+        ({"reasoning_effort": None}, ReasoningControl()),
         ({"reasoning_effort": "none"}, ReasoningControl("disabled", effort=Effort.NONE)),
         ({"reasoning": {"effort": "low", "exclude": True}}, ReasoningControl(effort=Effort.LOW, visible=False)),
         ({"reasoning": {"max_tokens": 2000}}, ReasoningControl("enabled", 2000)),
@@ -451,7 +470,7 @@ def test_unknown_fields_inside_are_reported_by_their_path() -> None:
         ({"messages": [{"content": "x"}]}, "messages[0]"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user"}]}, "messages[0]"),
-        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
+        ({"messages": [{"role": "system", "content": None}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": [{"type": "video"}]}]}, "messages[0].content[0].type"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0]"),

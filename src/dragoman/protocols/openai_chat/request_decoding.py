@@ -240,7 +240,7 @@ def _decode_sampling(body: Body) -> Sampling:
 def _decode_reasoning(body: Body) -> ReasoningControl:
     """Return what the field of OpenAI, or else those of the other vendors, say about thinking."""
     options = body.reasoning or ReasoningOptions()
-    effort = body.reasoning_effort or options.effort
+    effort = _effort(body.reasoning_effort) or options.effort
     budgets = (options.max_tokens, body.thinking.budget_tokens if body.thinking else None, body.thinking_budget)
     budget = next((tokens for tokens in budgets if tokens is not None), None)
     switches = _switches(body)
@@ -250,6 +250,18 @@ def _decode_reasoning(body: Body) -> ReasoningControl:
     if budget is not None:
         return ReasoningControl("enabled", budget, effort, visible)
     return ReasoningControl("adaptive" if True in switches else None, None, effort, visible)
+
+
+def _effort(word: str | None) -> Effort | None:
+    """Return the effort that a word names; `default`, as Groq has it, says no more than none at all."""
+    if word is None or word == "default":
+        return None
+    try:
+        return Effort(word)
+    except ValueError:
+        path = "reasoning_effort"
+        hint = "one of " + ", ".join(Effort)
+        raise RequestError(f"`{path}`: Invalid value `{word}`", param=path, hint=hint) from None
 
 
 def _switches(body: Body) -> Sequence[bool | None]:

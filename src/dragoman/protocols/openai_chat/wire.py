@@ -46,10 +46,13 @@ class CustomCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
 
 class ToolCallPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One call of an assistant message. `extra_content` is where Google's endpoint keeps its thought signature."""
+    """One call of an assistant message; some clients make an empty `type` of a stream's chunks.
+
+    `extra_content` is where Google's endpoint keeps its thought signature.
+    """
 
     id: str
-    type: Literal["function", "custom"] = "function"
+    type: Literal["function", "custom", ""] = "function"
     function: FunctionCall | None = None
     custom: CustomCall | None = None
     index: Raw = Raw()
@@ -77,9 +80,9 @@ class DeveloperMessage(MessageBase, frozen=True, kw_only=True, tag="developer"):
 
 
 class UserMessage(MessageBase, frozen=True, kw_only=True, tag="user"):
-    """What the user says."""
+    """What the user says; null, from some clients, is nothing."""
 
-    content: str | list[UserPart]
+    content: str | list[UserPart] | None
 
 
 class AssistantMessage(MessageBase, frozen=True, kw_only=True, tag="assistant"):
@@ -318,7 +321,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     response_format: ResponseFormat | None = None
-    reasoning_effort: Effort | None = None
+    reasoning_effort: str | None = None
     reasoning: ReasoningOptions | None = None
     thinking: ThinkingOptions | None = None
     enable_thinking: bool | None = None
