@@ -190,6 +190,10 @@ class Codec:
     """What `encode_request`, `encode_reply` and the stream encoder may lose."""
     decode_count: Callable[[bytes, Ledger], Request] | None = None
     """Read the body of a token count, which has less in it than a request; None: the protocol counts no tokens."""
+    encode_count_request: Callable[[Request, Target, Ledger], bytes] | None = None
+    """Write a request to the endpoint at `count_path`; None: only this protocol's own clients can ask there."""
+    decode_count_reply: Callable[[bytes], int] | None = None
+    """Read what that endpoint answered: tokens. Raises msgspec.DecodeError."""
     own_headers: tuple[str, ...] = ()
     """Request headers that switch features of this protocol: they stay behind on the way to another, and are reported."""
     caches_by_breakpoint: bool = False

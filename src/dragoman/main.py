@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.cli.root import PortTakenError, Root
 from dragoman.codec import Codec
+from dragoman.engine.calibrating import CalibratingSink
 from dragoman.engine.client import Arrival
 from dragoman.engine.exchange import Limits, Parts
 from dragoman.engine.ports import Timeouts
@@ -28,6 +29,7 @@ from dragoman.server.logs import set_up
 from dragoman.server.pages import about, json_page, openapi, text_page
 from dragoman.server.router import Router
 from dragoman.settings import Key, Secret, Settings
+from dragoman.stores.calibration import Calibrations
 from dragoman.stores.memory import MemoryStore
 from dragoman.upstreams.http import HttpUpstream
 from dragoman.upstreams.scripted import ScriptedModel
@@ -59,6 +61,7 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
     registry = Registry(settings, codecs)
     server = settings.server
     upstream = upstream or HttpUpstream()
+    calibration = Calibrations()
     parts = Parts(
         plan=_planner(registry, tuple(codecs)),
         codecs=codecs,
@@ -72,7 +75,8 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
             server.heartbeat_s,
             server.retries,
         ),
-        sink=sink,
+        calibration=calibration,
+        sink=CalibratingSink(sink, calibration),
     )
     router = Router(codecs.values(), registry.prefixes)
     app = App(

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.codec import Codec, Peek
+from dragoman.engine.calibrating import note_sample
 from dragoman.engine.client import Arrival, ClientConnection, Headers
 from dragoman.engine.headers import downward, header_value
 from dragoman.engine.inflating import inflated
@@ -18,6 +19,7 @@ from dragoman.engine.lanes import Errand, RawLane, TranslatedLane, UnseenError
 from dragoman.engine.models import ModelReply
 from dragoman.engine.opening import first_bytes, open_bytes, open_events
 from dragoman.engine.ports import (
+    Calibration,
     Call,
     Clock,
     Ids,
@@ -26,6 +28,7 @@ from dragoman.engine.ports import (
     Store,
     Timeouts,
     Turn,
+    Uncalibrated,
     Upstream,
     UpstreamReply,
 )
@@ -43,7 +46,7 @@ from dragoman.routing.plan import Attempt, Plan
 
 LOG: Final = logging.getLogger("dragoman.engine")
 _WHOLE_LIMIT: Final = 256 * 1024 * 1024
-_NO_ENDPOINT: Final = frozenset({404, 405, 501})
+NO_ENDPOINT: Final = frozenset({404, 405, 501})
 _ERROR_LIMIT: Final = 1024 * 1024
 _STREAM_HEAD: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 JSON_HEAD: Final = ((b"content-type", b"application/json"),)
@@ -86,6 +89,7 @@ class Parts(msgspec.Struct, frozen=True):
     store: Store
     """What clients may have left out of a conversation when they ask again."""
     limits: Limits = Limits()
+    calibration: Calibration = Uncalibrated()
     sink: RecordSink = log_record
 
 
@@ -162,6 +166,7 @@ class Exchange:
             return
         lane = RawLane(errand) if attempt.protocol == self._arrival.codec.name else TranslatedLane(errand)
         record.lane = lane.name
+        note_sample(record, self._parts.calibration, attempt, lane, self._arrival.body)
         call = lane.call(self._path) if isinstance(lane, RawLane) else lane.call()
         while True:
             try:
@@ -183,6 +188,7 @@ class Exchange:
             new_id=parts.ids.new,
             ledger=self._record.ledger,
             store=parts.store,
+            factor=parts.calibration.factor(attempt.provider, attempt.model),
         )
 
     async def _wait_to_retry(self, error: DragomanError) -> None:
@@ -242,7 +248,7 @@ class Exchange:
     async def _raise_answer(self, lane: RawLane | TranslatedLane, reply: UpstreamReply) -> None:
         if reply.status < 400:
             raise DragomanError(_redirected(reply))
-        if self._path is not None and reply.status in _NO_ENDPOINT:
+        if self._path is not None and reply.status in NO_ENDPOINT:
             raise MissingEndpointError(Failure(FailureKind.NOT_FOUND, f"the upstream has nothing at `{self._path}`"))
         body = await read_whole(reply, _ERROR_LIMIT)
         failure = lane.upstream.decode_failure(reply.status, reply.headers, body)

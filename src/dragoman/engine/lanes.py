@@ -48,6 +48,8 @@ class Errand(msgspec.Struct, frozen=True):
     new_id: Callable[[str], str]
     ledger: Ledger
     store: Store
+    factor: float = 1.0
+    """What to multiply an estimate of the request's tokens with."""
 
     @property
     def client(self) -> Codec:
@@ -92,6 +94,10 @@ class RawLane:
             session = conversation(decode(body, Ledger()))
         return errand.call(path, upward(errand.arrival.headers), body, session)
 
+    def estimate(self) -> int:
+        """Return about how many tokens the request has. Raises RequestError for a body that only the upstream understands."""
+        return estimate_tokens(self.upstream.decode_request(self._errand.arrival.body, Ledger()))
+
     def receiver(self) -> Receiver:
         """Return what reads the beginning of the upstream's stream, to know when there is content."""
         attempt = self._errand.attempt
@@ -120,10 +126,12 @@ class TranslatedLane:
 
     name: Final = "translated"
 
-    def __init__(self, errand: Errand) -> None:
+    def __init__(self, errand: Errand, *, counts: bool = False) -> None:
+        """`counts`: the request is one for its tokens to be counted."""
         self._errand = errand
+        self._counts = counts
         self.upstream = errand.upstream
-        self._request = _decoded(errand)
+        self._request = _decoded(errand, counts=counts)
         self._memory = _memory(self._request, errand)
         self._fit, self._renames = _fit(self._request, self._memory, errand)
 
@@ -136,7 +144,10 @@ class TranslatedLane:
         """Return the call to make."""
         errand = self._errand
         upstream, attempt = errand.upstream, errand.attempt
-        body = upstream.encode_request(self._fit, target_of(attempt), errand.ledger)
+        encode, path = upstream.encode_request, upstream.path(attempt.model, self._fit.stream)
+        if self._counts and upstream.encode_count_request:
+            encode, path = upstream.encode_count_request, upstream.count_path(attempt.model) or path
+        body = encode(self._fit, target_of(attempt), errand.ledger)
         if attempt.losses == "strict":
             refuse_losses(errand.ledger)
         session = errand.identity.session
@@ -149,7 +160,11 @@ class TranslatedLane:
             *upstream.headers(attempt.dialect),
             *chosen(errand.arrival.headers, attempt.forward_headers),
         ]
-        return errand.call(upstream.path(attempt.model, self._fit.stream), headers, body, session)
+        return errand.call(path, headers, body, session)
+
+    def estimate(self) -> int:
+        """Return about how many tokens the request has."""
+        return estimate_tokens(self._request)
 
     def receiver(self) -> Receiver:
         """Return what reads the upstream's stream."""
@@ -193,7 +208,7 @@ class TranslatedLane:
             created=int(errand.now),
             new_id=errand.new_id,
             wants_usage=self._request.wants_usage,
-            input_tokens=estimate_tokens(self._request)
+            input_tokens=round(self.estimate() * errand.factor)
             if self._request.stream and errand.client.names_input_early
             else 0,
             request=self._request,
@@ -241,9 +256,10 @@ def refuse_unseen(request: Request, attempt: Attempt) -> None:
         )
 
 
-def _decoded(errand: Errand) -> Request:
+def _decoded(errand: Errand, *, counts: bool) -> Request:
     arrival, ledger = errand.arrival, errand.ledger
-    request = arrival.codec.decode_request(arrival.body, ledger)
+    decode = (arrival.codec.decode_count if counts else None) or arrival.codec.decode_request
+    request = decode(arrival.body, ledger)
     for header in arrival.codec.own_headers:
         if header in arrival.headers:
             ledger.dropped(

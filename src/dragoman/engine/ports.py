@@ -111,6 +111,34 @@ class Store(Protocol):
         """Keep `value` in place of what was there."""
 
 
+class Calibration(Protocol):
+    """Knows by how much our estimates of each model's input are off."""
+
+    def factor(self, provider: str, model: str) -> float:
+        """Return what to multiply an estimate with."""
+
+    def wants(self, provider: str, model: str) -> bool:
+        """Tell whether the request that is about to be sent is one to learn from; to be asked once for each."""
+
+    def learn(self, provider: str, model: str, estimated: int, reported: int) -> None:
+        """Note what a request was thought to have and had, in tokens."""
+
+
+class Uncalibrated:
+    """Takes every estimate for right."""
+
+    def factor(self, provider: str, model: str) -> float:  # noqa: ARG002 - whichever it is
+        """Return 1."""
+        return 1.0
+
+    def wants(self, provider: str, model: str) -> bool:  # noqa: ARG002 - as above
+        """Nothing is ever learned."""
+        return False
+
+    def learn(self, provider: str, model: str, estimated: int, reported: int) -> None:
+        """Forget it."""
+
+
 class Turn(msgspec.Struct, frozen=True):
     """What an upstream that speaks the IR is asked: the request, whose conversation it is, and the key to use."""
 

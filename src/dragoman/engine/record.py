@@ -88,10 +88,16 @@ class Record(msgspec.Struct):
     ended: float = 0.0
     tap: Callable[[], Usage] | None = None
     """Reads the usage of a reply that passed as bytes: nobody waits for it, so it is read when the line is written."""
+    estimate: Callable[[], int] | None = None
+    """Estimates the request's tokens, where that is worth comparing with what the upstream reports."""
+
+    def read_usage(self) -> Usage:
+        """Return the tokens that the upstream reported."""
+        return self.usage if self.tap is None else self.tap()
 
     def line(self) -> Line:
         """Return what the log says of it."""
-        usage, failure = self.usage if self.tap is None else self.tap(), self.failure
+        usage, failure = self.read_usage(), self.failure
         return Line(
             self.request_id,
             self.status,

@@ -170,21 +170,15 @@ class App:
             await Exchange(gateway.parts, arrival, connection).run()
 
     async def _count(self, arrival: Arrival, connection: AsgiConnection) -> None:
-        """Count; an estimate asks nobody and is no exchange, but has its line too."""
+        """Count; what is no exchange has its line too."""
         parts = self._gateway.parts
-        lines: list[Record] = []
-
-        def sink(record: Record) -> None:
-            lines.append(record)
-            parts.sink(record)
-
         started = parts.clock.monotonic()
-        await count_tokens(msgspec.structs.replace(parts, sink=sink), arrival, connection)
-        if lines:
+        lane = await count_tokens(parts, arrival, connection)
+        if lane is None:
             return
         model = arrival.peek().model
         attempt = parts.plan(model, arrival).attempts[0]
-        record = Record(arrival.request_id, arrival.codec.name, started, model, key=arrival.key_name, lane="estimate")
+        record = Record(arrival.request_id, arrival.codec.name, started, model, key=arrival.key_name, lane=lane)
         record.provider, record.upstream_model = attempt.provider, attempt.model
         record.upstream_protocol, record.reason = attempt.protocol, attempt.reason
         self._note(record, connection)

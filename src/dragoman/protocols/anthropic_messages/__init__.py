@@ -10,12 +10,18 @@ from dragoman.protocols.anthropic_messages.errors import (
     encode_failure_event,
     failure_status,
 )
-from dragoman.protocols.anthropic_messages.listing import encode_count, encode_model, encode_models, encode_page
+from dragoman.protocols.anthropic_messages.listing import (
+    decode_count_reply,
+    encode_count,
+    encode_model,
+    encode_models,
+    encode_page,
+)
 from dragoman.protocols.anthropic_messages.losses import LOSES
 from dragoman.protocols.anthropic_messages.raw import is_finished, peek, read_usage, unseal
 from dragoman.protocols.anthropic_messages.reply import decode_reply, encode_reply
 from dragoman.protocols.anthropic_messages.request import decode_count, decode_request
-from dragoman.protocols.anthropic_messages.request_encoder import encode_request
+from dragoman.protocols.anthropic_messages.request_encoder import encode_count_request, encode_request
 from dragoman.protocols.anthropic_messages.stream_decoder import MessageDecoder
 from dragoman.protocols.anthropic_messages.stream_encoder import HEARTBEAT, MessageEncoder
 from dragoman.protocols.anthropic_messages.wire import NAME
@@ -82,6 +88,8 @@ PROTOCOL: Final = Codec(
     is_finished=is_finished,
     loses=LOSES,
     decode_count=decode_count,
+    encode_count_request=encode_count_request,
+    decode_count_reply=decode_count_reply,
     own_headers=("anthropic-beta",),
     caches_by_breakpoint=True,
     names_input_early=True,

@@ -87,6 +87,11 @@ def encode_count(tokens: int) -> bytes:
     return msgspec.json.encode(_TokensCount(tokens))
 
 
+def decode_count_reply(body: bytes) -> int:
+    """Return what a token count was answered with. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(body, type=_TokensCount).input_tokens
+
+
 def _model(card: ModelCard) -> _ModelInfo:
     created = datetime.fromtimestamp(card.created, UTC).isoformat().replace("+00:00", "Z")
     return _ModelInfo(card.id, card.name, created, max_input_tokens=card.context, max_tokens=card.max_output)

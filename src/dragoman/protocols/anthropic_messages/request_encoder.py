@@ -42,6 +42,7 @@ _json: Final = msgspec.json.encode
 _MAX_BREAKPOINTS: Final = 4
 _MEDIA_TYPES: Final = {"image/jpg": "image/jpeg"}
 """Names that clients use and the API refuses. https://platform.claude.com/docs/en/build-with-claude/vision"""
+_COUNTED: Final = frozenset({"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"})
 _JSON_OBJECT: Final = "Answer with one valid JSON object and nothing else."
 _JSON_SCHEMA: Final = "Answer with JSON that fits this JSON Schema and with nothing else:\n"
 
@@ -97,6 +98,15 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
         body["system"] = prompt
     body["messages"] = messages  # last, so that a longer history is a longer body with the same beginning
     return _json(body)
+
+
+def encode_count_request(request: Request, target: Target, ledger: Ledger) -> bytes:
+    """Return the request for its tokens to be counted: without what only a reply is governed by, which is refused there.
+
+    https://platform.claude.com/docs/en/api/messages-count-tokens
+    """
+    body = msgspec.json.decode(encode_request(request, target, ledger), type=dict[str, Raw])
+    return _json({name: value for name, value in body.items() if name in _COUNTED})
 
 
 def _system_block(block: Text | Foreign) -> wire.TextBlock | Raw:

@@ -40,14 +40,14 @@ def encode_tools(request: Request, target: Target, tally: Tally) -> dict[str, An
     tools = dict(_encode_tools(request.tools, target, tally))
     choice, dialect = request.tool_choice, target.dialect
     fields: dict[str, Any] = {OPTIONS: options} if (options := tools.pop(OPTIONS, None)) is not None else {}
+    if choice and choice.allowed is not None and not dialect.tool_choice_required:
+        tools = {name: tool for name, tool in tools.items() if name in choice.allowed}
+        choice = ToolChoice(choice.mode)
+        tally.add("allowed_tools", "tool_choice")
     if not tools:
         if choice and choice.mode in ("any", "tool"):
             tally.add("tool_choice", "tool_choice")
         return fields
-    if choice and choice.allowed is not None and not target.dialect.tool_choice_required:
-        tools = {name: tool for name, tool in tools.items() if name in choice.allowed}
-        choice = ToolChoice(choice.mode)
-        tally.add("allowed_tools", "tool_choice")
     fields["tools"] = list(tools.values())
     if choice is not None:
         fields |= _encode_choice(choice, tools, target, tally)
