@@ -223,3 +223,12 @@ def test_escaped_backslashes_are_no_surrogates() -> None:
 def test_bytes_that_are_not_utf8_are_refused_also_where_they_are_only_carried() -> None:
     with pytest.raises(RequestError, match="UTF-8"):
         PROTOCOL.decode_request(b'{"model":"m","max_tokens":1,"messages":[],"safeguards":"\xff"}', Ledger())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("temperature", -0.1), ("temperature", 2.1), ("top_p", 1.5), ("top_k", -1)]
+)
+def test_a_number_out_of_its_range_is_named(name: str, value: float) -> None:
+    with pytest.raises(RequestError) as caught:
+        PROTOCOL.decode_request(json.dumps({**BODY, name: value}).encode(), Ledger())
+    assert caught.value.failure.param == name

@@ -257,9 +257,9 @@ class RequestParams(Strict):
     service_tier: str | None = None
     stop_sequences: list[str] | None = None
     stream: bool | None = None
-    temperature: float | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     top_k: Count | None = None
-    top_p: float | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     # Fields that no other protocol has: EXTRA_FIELDS below.
     betas: Carried = UNSET
     billing_policy: Carried = UNSET

@@ -17,6 +17,7 @@ ORIGIN: Final = "openai-chat"
 """This protocol's name, which marks its extras, foreign blocks and seals."""
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
 
 def is_given(raw: Raw) -> bool:
@@ -312,14 +313,14 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     function_call: str | Named | None = None
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     top_k: int | None = None
     stop: str | list[str] | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
     seed: int | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     reasoning: ReasoningOptions | None = None
