@@ -79,6 +79,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether thinking has to be signed, and to lead the last turn with tool calls, or else be off (Anthropic's own rule)."""
     default_max_tokens: int = 32_000
     """`max_tokens` when the client set none (the field is required) and the model's limit is not known."""
+    long_context_beta: str | None = None
+    """The `anthropic-beta` that a long context has to be asked for with, by `[1m]` behind the model's name (Sonnet 4 and 4.5)."""
     anthropic_version: str = "2023-06-01"
     """The `anthropic-version` header."""
 

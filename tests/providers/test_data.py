@@ -106,9 +106,9 @@ def test_every_model_is_asked_in_its_native_protocol_at_its_own_place(
     [
         ("claude-opus-5-5", Dialect(tool_name_limit=128, sampling=False)),
         ("claude-sonnet-4-6", Dialect(tool_name_limit=128, mid_system=False)),
-        ("claude-sonnet-4-5", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
+        ("claude-opus-4-5", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
         ("claude-haiku-4-5-20251001", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
-        ("claude-sonnet-4-20250514", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
+        ("claude-opus-4-20250514", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
         ("claude-opus-4-1", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
         ("claude-3-5-haiku-latest", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
         ("claude-something-9", Dialect(tool_name_limit=128, sampling=False)),
@@ -116,6 +116,13 @@ def test_every_model_is_asked_in_its_native_protocol_at_its_own_place(
 )
 def test_claudes_of_each_age_are_told_apart_by_their_ids(id: str, quirks: Dialect) -> None:
     assert model("anthropic", id).dialect == quirks
+
+
+@pytest.mark.parametrize("id", ["claude-sonnet-4-5", "claude-sonnet-4-5-20250929", "claude-sonnet-4-20250514"])
+def test_the_sonnets_whose_long_context_has_to_be_asked_for_say_how(id: str) -> None:
+    dialect = model("anthropic", id).dialect
+    assert dialect.long_context_beta == "context-1m-2025-08-07"
+    assert not dialect.adaptive_thinking
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,12 @@ def chosen(headers: Mapping[str, str], prefixes: Iterable[str]) -> list[tuple[st
     """Return the headers whose names begin with one of `prefixes`."""
     wanted = tuple(prefixes)
     return [(name, value) for name, value in headers.items() if wanted and name.startswith(wanted)]
+
+
+def with_item(rows: Iterable[tuple[str, str]], name: str, item: str) -> list[tuple[str, str]]:
+    """Return `rows` with `item` in the list that the header `name` holds, behind what is in it already."""
+    rows = list(rows)
+    items = [one.strip() for header, value in rows if header == name for one in value.split(",")]
+    if item in items:
+        return rows
+    return [*(row for row in rows if row[0] != name), (name, ",".join([*items, item]))]

@@ -8,7 +8,7 @@ import msgspec
 
 from dragoman.codec import Audience, Codec, Peek, Source, Target
 from dragoman.engine.client import Arrival
-from dragoman.engine.headers import chosen, upward
+from dragoman.engine.headers import chosen, upward, with_item
 from dragoman.engine.ports import Call, Store
 from dragoman.engine.stages import RawStage, TranslatedStage
 from dragoman.ir.collecting import expand
@@ -65,6 +65,8 @@ class Errand(msgspec.Struct, frozen=True):
         if attempt.session_header and session:
             rows = [row for row in rows if row[0] != attempt.session_header]
             rows.append((attempt.session_header, session))
+        if attempt.beta:
+            rows = with_item(rows, "anthropic-beta", attempt.beta)
         return Call("POST", attempt.base_url + path, tuple(rows), body)
 
 

@@ -51,6 +51,8 @@ class Attempt(msgspec.Struct, frozen=True):
     secret_headers: tuple[tuple[str, Secret], ...] = ()
     session_header: str | None = None
     forward_headers: tuple[str, ...] = ()
+    beta: str | None = None
+    """An `anthropic-beta` to add to those of the client."""
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -104,7 +106,7 @@ def plan(registry: Registry, resolved: Resolved, client_protocol: str, spoken: C
     Raises DragomanError (501) for a model whose protocol is not among them. Made once for each model and client
     protocol.
     """
-    key = (resolved.provider, resolved.model, resolved.reason, client_protocol)
+    key = (resolved.provider, resolved.model, resolved.reason, resolved.long_context, client_protocol)
     found: Plan | None = registry.remembered.get(key)
     if found is None:
         attempt = _attempt(registry, resolved, client_protocol, spoken)
@@ -226,6 +228,7 @@ def _attempt(registry: Registry, resolved: Resolved, client_protocol: str, spoke
         secret_headers=spec.headers,
         session_header=spec.session_header,
         forward_headers=spec.forward_headers,
+        beta=card.dialect.long_context_beta if resolved.long_context else None,
     )
 
 
