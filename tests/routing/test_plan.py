@@ -99,6 +99,22 @@ def test_an_own_upstream_may_need_no_key(registry: Make) -> None:
     assert only(registry(CHAT.replace('api_key = "upstream-key"', "")), "m1").key_for(None) is None
 
 
+def test_a_clients_key_does_not_go_to_a_local_server(registry: Make) -> None:
+    local = '[providers.local]\npreset = "ollama"\n'
+    attempt = only(registry(local), "local/qwen3:8b")
+    assert (attempt.base_url, attempt.model) == ("http://127.0.0.1:11434/v1", "qwen3:8b")
+    assert attempt.key_for("sk-0123456789abcdef") is None
+    assert only(registry(local + 'api_key = "own"\n'), "qwen3:8b").key_for("sk-0123456789abcdef") == "own"
+
+
+def test_an_unlisted_model_has_its_familys_quirks_and_the_catalogues_figures(registry: Make) -> None:
+    made = registry('[providers.x]\npreset = "mistral"\nmodels = ["mistral-large-latest"]\napi_key = "k"\n')
+    attempt = only(made, "x/mistral-embed")
+    assert (attempt.dialect.tool_call_id_length, attempt.capabilities.context) == (9, 8000)
+    assert attempt.capabilities.tools is False
+    assert only(made, "x/unheard-of").capabilities.context is None
+
+
 # --- vision -----------------------------------------------------------------------------------------------------------
 
 

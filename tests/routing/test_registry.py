@@ -209,6 +209,8 @@ def test_it_is_told_with_which_key_a_provider_is_called(registry: Make) -> None:
         return [key_state(made, made.providers[name]) for name in ("chat", "opencode-go", "demo")]
 
     assert states(CHAT) == ["the client's own", "the client's own", "needs no key"]
+    local = registry('[providers.local]\npreset = "vllm"\n')
+    assert key_state(local, local.providers["local"]) == "needs no key"
     own = '[server]\nkeys = ["mine"]\n'
     assert states(own + CHAT + 'api_key = "k"\n') == ["configured", "no key configured", "needs no key"]
 

@@ -159,7 +159,7 @@ def key_state(registry: Registry, spec: ProviderSpec) -> str:
     """Return with which key a provider is called, in words."""
     if spec.api_key is not None:
         return "configured"
-    if any(model.protocol == SCRIPTED for model in spec.models.values()):
+    if not spec.takes_client_key or any(model.protocol == SCRIPTED for model in spec.models.values()):
         return "needs no key"
     return "no key configured" if registry.settings.server.keys else "the client's own"
 
