@@ -198,9 +198,9 @@ def test_a_good_configuration_is_summed_up(tmp_path: Path) -> None:
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
-def listed(*words: str | Path, **environ: str) -> list[str]:
-    """Return the names in the table that `dragoman models` prints."""
-    done = run("models", *words, **environ)
+def listed(*words: str | Path, data: Path | None = None) -> list[str]:
+    """Return the names in the table that `dragoman models` prints; `data` is the user's data directory."""
+    done = run("models", *words, XDG_DATA_HOME=str(data or ""))
     assert done.returncode == 0, done.stderr.decode()
     head, *lines = done.stdout.decode().splitlines()
     assert head.split() == ["model", "context", "output", "takes", "tools", "thinks", "$", "in", "$", "out", "name"]
@@ -288,13 +288,13 @@ def test_the_catalogue_is_refreshed_from_a_file(tmp_path: Path) -> None:
     file.write_text(json.dumps(api))
     done = run("models", "--refresh", file, XDG_DATA_HOME=str(data))
     assert done.stdout.decode() == f"{data}/dragoman/models.jsonl: 1 provider, 1 model\n"
-    assert listed("--provider", "groq", XDG_DATA_HOME=str(data)) == ["groq/new-one"]
-    assert "xai/grok-4.7" in listed("--all", XDG_DATA_HOME=str(data)), "the rest is the shipped one's"
+    assert listed("--provider", "groq", data=data) == ["groq/new-one"]
+    assert "xai/grok-4.7" in listed("--all", data=data), "the rest is the shipped one's"
     assert f"catalogue {data}/dragoman/models.jsonl: 1 models, from https://models.dev/api.json" in (
         run("check-config", XDG_DATA_HOME=str(data)).stdout.decode()
     )
     (data / "dragoman" / "models.jsonl").write_bytes(b"{nonsense")
-    assert "groq/groq/compound" in listed("--provider", "groq", XDG_DATA_HOME=str(data))
+    assert "groq/groq/compound" in listed("--provider", "groq", data=data)
     lines = run("check-config", XDG_DATA_HOME=str(data)).stderr.decode().splitlines()
     assert lines[0].startswith(f"dragoman: {data}/dragoman/models.jsonl: is damaged: ")
 

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
-from dragoman.engine.calibrating import CalibratingSink
+from dragoman.engine.calibrating import CalibratingSink, note_sample
 from dragoman.engine.record import Record
 from dragoman.ir.failures import Failure, FailureKind, RequestError
 from dragoman.ir.reply import Usage
+from dragoman.routing.plan import plan_request
+from dragoman.routing.registry import Registry
+from dragoman.settings import Provider, Settings
 from dragoman.stores.calibration import Calibrations
 
 
@@ -50,6 +53,23 @@ def test_all_that_was_sent_counts_from_a_cache_or_not() -> None:
 )
 def test_nothing_is_learned_where_nothing_was_reported(said_nothing: Record) -> None:
     assert learned(said_nothing) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("body", "is_noted"),
+    [(b'{"messages":[]}', True), (b'{"type":"image_url"}', False), (b" " * 600_000, False)],
+    ids=["words", "a picture", "too large"],
+)
+def test_only_words_of_a_reasonable_size_are_compared(body: bytes, is_noted: bool) -> None:
+    class Lane:
+        def estimate(self) -> int:
+            return 1
+
+    registry = Registry(Settings(providers={"p": Provider(protocol="openai-chat", base_url="http://127.0.0.1:1")}))
+    (attempt,) = plan_request(registry, "p/m", "openai-chat", ("openai-chat",)).attempts
+    one = record(None)
+    note_sample(one, Calibrations(), attempt, Lane(), body)  # type: ignore[arg-type] # all that it is asked
+    assert (one.estimate is not None) is is_noted
 
 
 def test_a_body_that_only_the_upstream_understands_is_passed_over() -> None:

@@ -12,6 +12,8 @@ from dragoman.routing.plan import Attempt
 from dragoman.transforms.vision import may_hold_media
 
 _PATIENCE: Final = 0.05
+_LARGEST: Final = 512 * 1024
+"""Bytes of a request. Reading a larger one again would keep everybody else waiting for too long."""
 
 
 def note_sample(
@@ -21,7 +23,9 @@ def note_sample(
 
     What shows pictures or files teaches nothing about words.
     """
-    if calibration.wants(attempt.provider, attempt.model) and not may_hold_media(body):
+    if not calibration.wants(attempt.provider, attempt.model):
+        return
+    if len(body) <= _LARGEST and not may_hold_media(body):
         record.estimate = lane.estimate
 
 
