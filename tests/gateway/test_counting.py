@@ -20,6 +20,7 @@ from dragoman.routing.plan import plan_request
 from dragoman.routing.registry import Registry
 from dragoman.server.clocks import RandomIds, SystemClock
 from dragoman.settings import Settings
+from dragoman.stores.memory import MemoryStore
 from dragoman.upstreams.http import HttpUpstream
 from tests.support.exact_upstream import ExactUpstream, json_answer
 from tests.support.gateway import RunningGateway, provider
@@ -118,6 +119,7 @@ def counted(upstream: ExactUpstream, body: dict[str, Any]) -> tuple[str | None, 
             models={},
             clock=SystemClock(),
             ids=RandomIds(),
+            store=MemoryStore(SystemClock.monotonic, idle_seconds=1, max_rows=10, max_bytes=1000),
         )
         arrival = Arrival("req_1", COUNTING, {}, json.dumps(body).encode())
         try:

@@ -104,14 +104,23 @@ def test_every_model_is_asked_in_its_native_protocol_at_its_own_place(
 @pytest.mark.parametrize(
     ("id", "quirks"),
     [
-        ("claude-opus-5-5", Dialect(tool_name_limit=128, sampling=False)),
-        ("claude-sonnet-4-6", Dialect(tool_name_limit=128, mid_system=False)),
-        ("claude-opus-4-5", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
-        ("claude-haiku-4-5-20251001", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
-        ("claude-opus-4-20250514", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
-        ("claude-opus-4-1", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
-        ("claude-3-5-haiku-latest", Dialect(tool_name_limit=128, adaptive_thinking=False, mid_system=False)),
-        ("claude-something-9", Dialect(tool_name_limit=128, sampling=False)),
+        ("claude-opus-5-5", Dialect(tool_name_limit=128, web_search=True, sampling=False)),
+        ("claude-sonnet-4-6", Dialect(tool_name_limit=128, web_search=True, mid_system=False)),
+        ("claude-opus-4-5", Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False)),
+        (
+            "claude-haiku-4-5-20251001",
+            Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False),
+        ),
+        (
+            "claude-opus-4-20250514",
+            Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False),
+        ),
+        ("claude-opus-4-1", Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False)),
+        (
+            "claude-3-5-haiku-latest",
+            Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False),
+        ),
+        ("claude-something-9", Dialect(tool_name_limit=128, web_search=True, sampling=False)),
     ],
 )
 def test_claudes_of_each_age_are_told_apart_by_their_ids(id: str, quirks: Dialect) -> None:
@@ -183,7 +192,7 @@ def test_families_have_their_quirks() -> None:
     assert (qwen.thinking_switch, qwen.reasoning_field, qwen.cache_control) == ("enable_thinking", None, True)
     assert not zen["claude-haiku-4-5"].dialect.adaptive_thinking
     assert zen["claude-sonnet-4-6"].dialect.adaptive_thinking
-    assert zen["claude-opus-5-5"].dialect == Dialect(tool_name_limit=128, sampling=False)
+    assert zen["claude-opus-5-5"].dialect == Dialect(tool_name_limit=128, web_search=True, sampling=False)
     assert not go["minimax-m3"].dialect.mid_system
 
 

@@ -67,6 +67,7 @@ async def _asked(parts: Parts, arrival: Arrival, attempt: Attempt, upstream: Cod
         now=parts.clock.now(),
         new_id=parts.ids.new,
         ledger=ledger,
+        store=parts.store,
     )
     call = TranslatedLane(errand, counts=True).call()
     try:
