@@ -192,7 +192,7 @@ def test_families_have_their_quirks() -> None:
     assert (qwen.thinking_switch, qwen.reasoning_field, qwen.cache_control) == ("enable_thinking", None, True)
     assert not zen["claude-haiku-4-5"].dialect.adaptive_thinking
     assert zen["claude-sonnet-4-6"].dialect.adaptive_thinking
-    assert zen["claude-opus-5-5"].dialect == Dialect(tool_name_limit=128, web_search=True, sampling=False)
+    assert zen["claude-opus-5-5"].dialect == Dialect(tool_name_limit=128, sampling=False)
     assert not go["minimax-m3"].dialect.mid_system
 
 
