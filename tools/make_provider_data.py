@@ -81,6 +81,10 @@ def dialect_of(row: Row) -> Dialect:
         return chat_dialect(row)
     if row.format == "anthropic-messages":
         return messages_dialect(row)
+    if row.format == "google-generateContent":
+        return msgspec.convert(
+            {"media_in_tool_results": True, "thinking_levels": efforts_of(row).get("efforts", ())}, Dialect
+        )
     fields = efforts_of(row) | ({"sampling": False} if row.id.startswith(WITHOUT_SAMPLING) else {})
     return msgspec.convert(fields, Dialect)
 

@@ -14,6 +14,7 @@ from dragoman.settings import PROTOCOLS, Settings
 from dragoman.settings import Provider as Configured
 from dragoman.settings.origins import origin_of
 
+_BUDGET = Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False)
 PROVIDERS = list(discover().values())
 VENDORS = ("anthropic", "deepseek", "gemini", "groq", "mistral", "openai", "openrouter", "xai")
 LOCAL = {
@@ -106,20 +107,11 @@ def test_every_model_is_asked_in_its_native_protocol_at_its_own_place(
     [
         ("claude-opus-5-5", Dialect(tool_name_limit=128, web_search=True, sampling=False)),
         ("claude-sonnet-4-6", Dialect(tool_name_limit=128, web_search=True, mid_system=False)),
-        ("claude-opus-4-5", Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False)),
-        (
-            "claude-haiku-4-5-20251001",
-            Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False),
-        ),
-        (
-            "claude-opus-4-20250514",
-            Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False),
-        ),
-        ("claude-opus-4-1", Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False)),
-        (
-            "claude-3-5-haiku-latest",
-            Dialect(tool_name_limit=128, web_search=True, adaptive_thinking=False, mid_system=False),
-        ),
+        ("claude-opus-4-5", _BUDGET),
+        ("claude-haiku-4-5-20251001", _BUDGET),
+        ("claude-opus-4-20250514", _BUDGET),
+        ("claude-opus-4-1", _BUDGET),
+        ("claude-3-5-haiku-latest", _BUDGET),
         ("claude-something-9", Dialect(tool_name_limit=128, web_search=True, sampling=False)),
     ],
 )
@@ -148,6 +140,26 @@ def test_the_sonnets_whose_long_context_has_to_be_asked_for_say_how(id: str) -> 
 )
 def test_gpts_know_the_efforts_that_the_vendor_says(id: str, efforts: tuple[str, ...]) -> None:
     assert model("openai", id).dialect.efforts == efforts
+
+
+@pytest.mark.parametrize(
+    ("preset", "id", "levels", "budgets"),
+    [
+        ("gemini", "gemini-2.5-pro", (), (128, 32_768)),
+        ("gemini", "gemini-2.5-flash", (), (0, 24_576)),
+        ("gemini", "gemini-3.1-pro-preview", ("low", "medium", "high"), (0, 24_576)),
+        ("gemini", "gemini-3.8-flash", ("low", "medium", "high"), (0, 24_576)),
+        ("gemini", "gemini-flash-latest", ("minimal", "low", "medium", "high"), (0, 24_576)),
+        ("opencode-zen", "gemini-3.8-flash", ("low", "medium", "high"), (0, 24_576)),
+        ("opencode-zen", "gemini-3.5-flash", ("minimal", "low", "medium", "high"), (0, 24_576)),
+    ],
+)
+def test_geminis_think_by_level_or_by_budget(
+    preset: str, id: str, levels: tuple[str, ...], budgets: tuple[int, int]
+) -> None:
+    dialect = model(preset, id).dialect
+    assert (dialect.thinking_levels, dialect.thinking_budgets) == (levels, budgets)
+    assert dialect.media_in_tool_results is bool(levels)
 
 
 def test_what_the_catalogue_says_a_model_does_not_take_is_not_sent_to_it() -> None:

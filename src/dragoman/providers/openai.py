@@ -17,6 +17,7 @@ def _reasons(*efforts: str) -> Dialect:
         penalties=False,
         stop=False,
         efforts=efforts,
+        web_search=True,
     )
 
 

@@ -9,7 +9,9 @@ def _grok(*efforts: str) -> Dialect:
 
     docs.x.ai/docs/guides/reasoning
     """
-    return Dialect(efforts=efforts, penalties=False, stop=False, reasoning_field=None, service_tiers=())
+    return Dialect(
+        efforts=efforts, penalties=False, stop=False, reasoning_field=None, service_tiers=(), web_search=True
+    )
 
 
 _FIXED = _grok()
