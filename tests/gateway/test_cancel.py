@@ -87,6 +87,8 @@ def states(lane: Lane) -> dict[str, State]:
 @pytest.mark.parametrize("name", states(LANES[0]))
 def test_the_upstream_is_left_at_once(gateway: RunningGateway, server: ExactUpstream, lane: Lane, name: str) -> None:
     state = states(lane)[name]
+    if state.read == b"":
+        pytest.skip("the client's protocol has no heartbeat")
 
     def attempt() -> float:
         server.answers(state.answer)

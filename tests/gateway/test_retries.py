@@ -71,7 +71,7 @@ def test_an_upstream_in_trouble_is_asked_at_most_twice_more(
 
     server.answers(*[failing(lane, status)] * 4)
     response, body = ask(gateway, lane, streams=streams)
-    assert response.status == (503 if status == 529 and lane.client == "chat" and not lane.is_raw else status)
+    assert response.status == (503 if status == 529 and lane.client != "messages" and not lane.is_raw else status)
     assert error_of(body)["message"] == WORDS
     assert len(server.asked) == 3
 
@@ -172,7 +172,7 @@ def test_a_stream_that_fails_behind_its_content_is_not(
     gateway: RunningGateway, server: ExactUpstream, waits: list[float], lane: Lane, name: str
 ) -> None:
     own = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"overloaded"}}\n\n'
-    if lane.upstream == "chat":
+    if lane.upstream != "messages":
         own = b'data: {"error":{"message":"overloaded","code":529}}\n\n'
     answer = {
         "cut": stream_answer(lane.start, lane.content, is_cut=True),

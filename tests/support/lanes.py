@@ -1,4 +1,4 @@
-"""The four ways through the gateway, and a plain HTTP client to walk them: what is asked, and what each side says.
+"""The ways through the gateway, and a plain HTTP client to walk them: what is asked, and what each side says.
 
 A lane is named by its two protocols: `chat to messages` is a Chat client before a Messages upstream. Same names: the raw lane.
 """
@@ -15,13 +15,18 @@ from dragoman.settings import Provider
 from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, stream_answer
 from tests.support.faulty_upstream import ThreadedUpstream
 from tests.support.gateway import RunningGateway, provider
-from tests.support.wires import DONE, completion, event, message, message_start, piece, text
+from tests.support.wires import DONE, completion, content, event, message, message_start, piece, said, text
 
 PROMPT = "the quick brown prompt"
 CLIENT_KEY = "sk-client-secret-0123456789"
-PATHS = {"messages": "/v1/messages", "chat": "/v1/chat/completions"}
-BEATS = {"messages": b'event: ping\ndata: {"type":"ping"}\n\n', "chat": b": keepalive\n\n"}
-ENDS = {"messages": b"event: message_stop\n", "chat": b"data: [DONE]\n\n"}
+PATHS = {
+    "messages": "/v1/messages",
+    "chat": "/v1/chat/completions",
+    "gemini": "/v1beta/models/{}:generateContent",
+}
+STREAM_PATHS = {**PATHS, "gemini": "/v1beta/models/{}:streamGenerateContent?alt=sse"}
+BEATS = {"messages": b'event: ping\ndata: {"type":"ping"}\n\n', "chat": b": keepalive\n\n", "gemini": b""}
+ENDS = {"messages": b"event: message_stop\n", "chat": b"data: [DONE]\n\n", "gemini": b'"STOP"'}
 
 _DELTA = {"type": "text_delta", "text": "Hello"}
 _STREAMS: dict[str, tuple[bytes, bytes, bytes]] = {
@@ -38,12 +43,13 @@ _STREAMS: dict[str, tuple[bytes, bytes, bytes]] = {
         + event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 7})
         + event("message_stop"),
     ),
+    "gemini": (said(), said({"text": "Hello"}), said({"text": ""}, finish="STOP")),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A client's protocol and an upstream's: `chat` or `messages`."""
+    """A client's protocol and an upstream's: `chat`, `messages` or `gemini`."""
 
     client: str
     upstream: str
@@ -57,7 +63,7 @@ class Lane:
 
     @property
     def beat(self) -> bytes:
-        """The heartbeat that the client gets."""
+        """The heartbeat that the client gets; nothing where its protocol has none."""
         return BEATS[self.client]
 
     @property
@@ -93,7 +99,28 @@ class Lane:
     @property
     def whole(self) -> dict[str, Any]:
         """The upstream's reply when it does not stream."""
-        return completion("Hello") if self.upstream == "chat" else message(text("Hello"))
+        match self.upstream:
+            case "chat":
+                return completion("Hello")
+            case "messages":
+                return message(text("Hello"))
+            case _:
+                return content({"text": "Hello"})
+
+    @property
+    def silence(self) -> dict[str, Any]:
+        """The upstream's reply when it says nothing at all."""
+        match self.upstream:
+            case "chat":
+                return completion(None)
+            case "messages":
+                return message()
+            case _:
+                return content()
+
+    def path(self, *, streams: bool) -> str:
+        """Return where the client asks: some protocols name the model and the stream there."""
+        return (STREAM_PATHS if streams else PATHS)[self.client].format(f"{self.upstream}/some-model")
 
     def good(self, *, streams: bool) -> Answer:
         """Return the upstream's good answer."""
@@ -101,6 +128,9 @@ class Lane:
 
     def request(self, *, streams: bool, prompt: str = PROMPT) -> bytes:
         """Return the client's request."""
+        if self.client == "gemini":
+            contents = [{"role": "user", "parts": [{"text": prompt}]}]
+            return json.dumps({"contents": contents, "generationConfig": {"maxOutputTokens": 99}}).encode()
         body = {
             "model": f"{self.upstream}/some-model",
             "messages": [{"role": "user", "content": prompt}],
@@ -113,22 +143,38 @@ class Lane:
         """Tell whether `body` is a good answer, streamed or not."""
         return b"Hello" in body and (self.end in body or body.startswith(b"{")) and not self.fails(body)
 
+    def model_in(self, body: bytes) -> str:
+        """Return the model that a whole reply names."""
+        name: str = json.loads(body)["modelVersion" if self.client == "gemini" else "model"]
+        return name
+
+    def words_in(self, stream: bytes) -> str:
+        """Return the words of a stream."""
+        return "".join(_words_of(json.loads(line[6:])) for line in stream.split(b"\n") if line.startswith(b"data: {"))
+
     def fails(self, stream: bytes) -> bool:
         """Tell whether the stream's last event is an error in the client's dialect."""
-        last = stream.rstrip(b"\n").rpartition(b"\n\n")[2]
+        last = stream.replace(b"\r\n", b"\n").rstrip(b"\n").rpartition(b"\n\n")[2]
         if self.client == "messages":
             return last.startswith(b'event: error\ndata: {"type":"error","error":{')
         return last.startswith(b'data: {"error":{')
+
+
+def _words_of(data: dict[str, Any]) -> str:
+    deltas = [data["delta"]] if "delta" in data else [choice["delta"] for choice in data.get("choices", ())]
+    parts = [part for one in data.get("candidates", ()) for part in one["content"]["parts"]]
+    return "".join(one.get("text") or one.get("content") or "" for one in (*deltas, *parts))
 
 
 LANES = [Lane(client, upstream) for client in PATHS for upstream in PATHS]
 
 
 def upstreams(server: ThreadedUpstream) -> dict[str, Provider]:
-    """Return the settings of `server` as a provider of either protocol, named by it."""
+    """Return the settings of `server` as a provider of each protocol, named by it."""
     return {
         "chat": provider("openai-chat", f"{server.url}/v1"),
         "messages": provider("anthropic-messages", server.url),
+        "gemini": provider("gemini-generate", server.url),
     }
 
 
@@ -147,7 +193,7 @@ def asking(
     connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
     fields = {"content-type": "application/json", "authorization": f"Bearer {CLIENT_KEY}", **(headers or {})}
     try:
-        connection.request("POST", PATHS[lane.client], lane.request(streams=streams, prompt=prompt), fields)
+        connection.request("POST", lane.path(streams=streams), lane.request(streams=streams, prompt=prompt), fields)
         yield connection
     finally:
         connection.close()

@@ -66,6 +66,7 @@ def serving(
     for name, protocol, url in (
         ("chat", "openai-chat", f"{upstream.url}/v1"),
         ("messages", "anthropic-messages", upstream.url),
+        ("gemini", "gemini-generate", upstream.url),
     ):
         lines += [f"[providers.{name}]", f'protocol = "{protocol}"', f'base_url = "{url}"', 'api_key = "env:UPSTREAM"']
     path = folder / "dragoman.toml"

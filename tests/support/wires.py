@@ -1,7 +1,7 @@
-"""Replies of both protocols, written by hand against their references, whole and as streams.
+"""Replies of the protocols, written by hand against their references, whole and as streams.
 
-https://platform.claude.com/docs/en/build-with-claude/streaming and
-https://platform.openai.com/docs/api-reference/chat-streaming
+https://platform.claude.com/docs/en/build-with-claude/streaming,
+https://platform.openai.com/docs/api-reference/chat-streaming and https://ai.google.dev/api/generate-content
 """
 
 # ruff: noqa: ANN401 - what stands here for a body or a block is any JSON
@@ -174,6 +174,59 @@ def completion_chunks(reply: Mapping[str, Any]) -> list[bytes]:
 def chat_answer(reply: Mapping[str, Any], *, streams: bool) -> Answer:
     """Return the answer of a Chat upstream."""
     return stream_answer(*completion_chunks(reply)) if streams else json_answer(reply)
+
+
+# Gemini
+
+
+def function_call(name: str, id: str | None = None, signature: str | None = None, **args: Any) -> Json:  # noqa: A002
+    """Return a part that calls a function."""
+    call = {"name": name, "args": args} if id is None else {"name": name, "args": args, "id": id}
+    part: Json = {"functionCall": call}
+    return part if signature is None else {**part, "thoughtSignature": signature}
+
+
+def thought(words: str, signature: str | None = None) -> Json:
+    part: Json = {"text": words, "thought": True}
+    return part if signature is None else {**part, "thoughtSignature": signature}
+
+
+def content(*parts: Json, finish: str | None = "STOP", usage: Mapping[str, Any] | None = None, **fields: Any) -> Json:
+    """Return a reply of Gemini's, or a chunk of one; `fields` are the candidate's."""
+    said: Json = {"content": {"parts": list(parts), "role": "model"}, "index": 0, **fields}
+    if finish is not None:
+        said["finishReason"] = finish
+    counts = {"promptTokenCount": 11, "candidatesTokenCount": 7, "totalTokenCount": 18, **(usage or {})}
+    return {
+        "candidates": [said],
+        "usageMetadata": counts,
+        "modelVersion": "gemini-upstream-2026-09",
+        "responseId": "resp-upstream",
+    }
+
+
+def said(*parts: Json, finish: str | None = None, **fields: Any) -> bytes:
+    """Return one chunk of Gemini's; the servers end lines with CRLF."""
+    return b"data: %b\r\n\r\n" % json.dumps(content(*parts, finish=finish, **fields)).encode()
+
+
+def content_chunks(reply: Mapping[str, Any]) -> list[bytes]:
+    """Return the chunks that say `reply`: words in halves, calls whole, the finish reason in the last."""
+    (candidate,) = reply["candidates"]
+    usage, fields = reply["usageMetadata"], dict(candidate)
+    finish, parts = fields.pop("finishReason"), fields.pop("content")["parts"]
+    chunks: list[bytes] = []
+    for part in parts:
+        if set(part) <= {"text", "thought"}:
+            chunks += [said({**part, "text": half}, usage=usage) for half in _halves(part["text"])]
+        else:
+            chunks.append(said(part, usage=usage))
+    return [*chunks, said({"text": ""}, finish=finish, usage=usage, **fields)]
+
+
+def gemini_answer(reply: Mapping[str, Any], *, streams: bool) -> Answer:
+    """Return the answer of a Gemini upstream."""
+    return stream_answer(*content_chunks(reply)) if streams else json_answer(reply)
 
 
 def _halves(words: str) -> list[str]:

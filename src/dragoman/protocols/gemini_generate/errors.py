@@ -106,8 +106,14 @@ def decode_failure(status: int, headers: Mapping[str, str], body: bytes) -> Fail
     failure = _read_body(status, body)
     kept = tuple((name, value) for name, value in names.items() if name.startswith(_KEPT_HEADERS))
     return msgspec.structs.replace(
-        failure, retry_after=names.get("retry-after") or failure.retry_after, headers=(*failure.headers, *kept)
+        failure,
+        retry_after=names.get("retry-after") or failure.retry_after,
+        should_retry=_SHOULD_RETRY.get(names.get("x-should-retry", "")),
+        headers=kept,
     )
+
+
+_SHOULD_RETRY: Final = {"true": True, "false": False}
 
 
 def _read_body(status: int, body: bytes) -> Failure:

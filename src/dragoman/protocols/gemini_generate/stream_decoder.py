@@ -1,7 +1,7 @@
 """Replies from the wire to the IR, streamed and whole: a chunk and a reply have one shape.
 
 https://ai.google.dev/api/generate-content#generatecontentresponse. Words come in pieces, calls whole. There is no event for the
-end: it is where the stream ends behind a finish reason (some servers give one in every chunk, and figures after the last).
+end: it is the finish reason, together with the figures. Some servers give a reason in every chunk: theirs end when the stream does.
 """
 
 from collections.abc import Sequence
@@ -72,6 +72,7 @@ class ContentDecoder:
         "_calls",
         "_extras",
         "_finish_word",
+        "_gives_reason_last",
         "_is_blocked",
         "_is_over",
         "_is_sealed",
@@ -89,6 +90,7 @@ class ContentDecoder:
         self._is_started = False
         self._is_over = False
         self._is_blocked = False
+        self._gives_reason_last = False
         self._reply_id = ""
         self._next = 0
         self._block: int | None = None
@@ -114,13 +116,11 @@ class ContentDecoder:
 
     def flush(self) -> Sequence[Event]:
         """Return the reply's end when the model has said that it finished, or the prompt was blocked; nothing otherwise."""
-        return self._end() if not self._is_over and (self._finish_word or self._is_blocked) else _NOTHING
+        return self._end() if self._finish_word else _NOTHING
 
     def finish(self) -> Sequence[Event]:
         """Return the end of a reply that came whole, whatever it says of its end. Raises UpstreamProtocolError for none."""
-        if self._is_over:
-            return _NOTHING
-        if not self._is_started:
+        if not (self._is_started or self._is_over):
             raise UpstreamProtocolError("the upstream's reply has no `candidates`")
         return self._end()
 
@@ -149,6 +149,10 @@ class ContentDecoder:
                 self._take_candidate(candidate, events)
         if chunk.prompt_feedback is not None and chunk.prompt_feedback.block_reason:
             self._block_prompt(chunk.prompt_feedback, events)
+        if self._finish_word is None:
+            self._gives_reason_last = bool(chunk.candidates) or self._gives_reason_last
+        elif chunk.usage_metadata is not None and (self._gives_reason_last or not chunk.candidates):
+            events += self._end()
         return events
 
     def _start(self, chunk: Chunk, events: list[Event]) -> None:
@@ -199,6 +203,8 @@ class ContentDecoder:
 
     def _end(self) -> Sequence[Event]:
         """Return what closes the open block and the reply. Raises UpstreamProtocolError for a call that is not whole."""
+        if self._is_over:
+            return _NOTHING
         self._is_over = True
         if self._partial is not None:
             raise UpstreamProtocolError(f"the arguments of the call `{self._partial[0].name}` broke off")
