@@ -339,12 +339,17 @@ class ReasoningControl(msgspec.Struct, frozen=True):
 
 
 class OutputFormat(msgspec.Struct, frozen=True):
-    """JSON asked for: any object (`schema` None) or one that fits a JSON Schema."""
+    """JSON asked for: any object (`schema` None) or one that fits a JSON Schema.
+
+    `strict` False: the model may stray from the schema, as OpenAI's may unless told otherwise; else it is held to it. `origin` is
+    the protocol whose rules the schema was written by: it goes back there as it is.
+    """
 
     schema: msgspec.Raw | None = None
     name: str | None = None
     description: str | None = None
     strict: bool | None = None
+    origin: str = ""
 
 
 ATTRIBUTION: Final = "x-anthropic-billing-header:"

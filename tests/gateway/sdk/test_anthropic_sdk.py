@@ -246,7 +246,8 @@ def test_structured_output_is_asked_for_by_schema(
     )
     asked_for = chat.last["response_format"]
     assert asked_for["type"] == "json_schema"
-    assert asked_for["json_schema"]["schema"] == schema
+    assert asked_for["json_schema"]["schema"] == {**schema, "additionalProperties": False}
+    assert asked_for["json_schema"]["strict"] is True
     assert asked_for["json_schema"]["name"]
     assert said(told.reply) == [text('{"n": 3}')]
 

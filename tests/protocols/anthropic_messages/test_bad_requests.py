@@ -22,6 +22,7 @@ CITATION = {
     "start_char_index": 0,
     "end_char_index": 1,
 }
+NO_INPUT = {"type": "object", "properties": {}, "additionalProperties": False}
 BODY: dict[str, Any] = {
     "model": "claude-x",
     "max_tokens": 4096,
@@ -35,7 +36,7 @@ BODY: dict[str, Any] = {
     "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
     "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
     "tools": [
-        {"name": "f", "description": "d", "input_schema": {"type": "object"}, "strict": True},
+        {"name": "f", "description": "d", "input_schema": NO_INPUT, "strict": True},
         {"type": "web_search_20250305", "name": "web_search"},
     ],
     "messages": [

@@ -551,12 +551,22 @@ def test_several_candidates_are_refused() -> None:
 
 
 def test_a_schema_for_the_answer_is_native_or_asked_for() -> None:
-    output = OutputFormat(msgspec.Raw(b'{"type":"object"}'), "name", strict=True)
+    schema = msgspec.Raw(b'{"type":"object","properties":{"a":{"type":"integer"}},"additionalProperties":false}')
+    output = OutputFormat(schema, "name", strict=True)
     body, codes = encoded(asking(output=output))
-    assert (body["output_config"], codes) == ({"format": {"type": "json_schema", "schema": {"type": "object"}}}, [])
+    expected = {"format": {"type": "json_schema", "schema": msgspec.json.decode(schema)}}
+    assert (body["output_config"], codes) == (expected, [])
     body, codes = encoded(asking(output=output, system=(Text("s"),)), target(structured_output=False))
-    assert (body["system"][0]["text"], '{"type":"object"}' in body["system"][1]["text"]) == ("s", True)
+    assert (body["system"][0]["text"], bytes(schema).decode() in body["system"][1]["text"]) == ("s", True)
     assert codes == ["json_schema"]
+    own = OutputFormat(msgspec.Raw(b'{"type":"object"}'), origin=NAME)
+    assert encoded(asking(output=own))[0]["output_config"]["format"]["schema"] == {"type": "object"}
+    body, codes = encoded(asking(output=msgspec.structs.replace(own, origin=CHAT)))
+    assert (codes, "output_config" in body, '{"type":"object"}' in body["system"][0]["text"]) == (
+        ["json_schema"],
+        False,
+        True,
+    )
     assert encoded(asking(output=OutputFormat()))[1] == ["json_object"]
 
 

@@ -553,19 +553,77 @@ def test_thinking_in_the_servers_words(
 
 
 def test_a_schema_for_the_answer_has_a_name() -> None:
-    output = OutputFormat(Raw(b'{"type":"object","title":"My Answer!"}'))
+    schema = {"type": "object", "title": "My Answer!"}
+    output = OutputFormat(Raw(json.dumps(schema).encode()), strict=False)
     assert encoded(asking(HI, output=output))["response_format"] == {
         "type": "json_schema",
-        "json_schema": {"name": "My_Answer", "schema": {"type": "object", "title": "My Answer!"}},
+        "json_schema": {"name": "My_Answer", "schema": schema, "strict": False},
     }
-    plain = encoded(asking(HI, output=OutputFormat(Raw(b"{}"), strict=True)))["response_format"]["json_schema"]
-    assert (plain["name"], plain["strict"]) == ("response", True)
+    plain = encoded(asking(HI, output=OutputFormat(Raw(b"{}"), strict=False)))["response_format"]["json_schema"]
+    assert plain["name"] == "response"
+
+
+OPEN = Raw(b'{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}')
+LOOSE = Raw(b'{"type":"object","properties":{"a":{"type":"string"}}}')
+
+
+@pytest.mark.parametrize(
+    ("output", "is_closed", "is_strict", "losses"),
+    [
+        (OutputFormat(OPEN), True, True, []),
+        (OutputFormat(OPEN, strict=True), True, True, []),
+        (OutputFormat(LOOSE), False, False, ["json_schema_strict"]),
+        (OutputFormat(LOOSE, strict=False), False, False, []),
+        (OutputFormat(LOOSE, strict=True, origin="openai-chat"), False, True, []),  # who wrote it knows
+    ],
+)
+def test_the_model_is_held_to_a_schema_where_that_can_be(
+    output: OutputFormat, is_closed: bool, is_strict: bool, losses: list[str]
+) -> None:
     ledger = Ledger()
-    body = encoded(asking(HI, output=output), ledger, structured_output=False)
+    written = encoded(asking(HI, output=output), ledger)["response_format"]["json_schema"]
+    closed = {"additionalProperties": False} if is_closed else {}
+    assert written["schema"] == json.loads(bytes(output.schema or b"")) | closed
+    assert written["strict"] is is_strict
+    assert codes(ledger) == losses
+
+
+def test_what_no_field_can_say_of_the_answer_is_said_in_the_system_prompt() -> None:
+    ledger = Ledger()
+    output = OutputFormat(OPEN)
+    body = encoded(asking(HI, output=output, system=(Text("Be kind."),)), ledger, structured_output=False)
     assert body["response_format"] == {"type": "json_object"}
+    system = body["messages"][0]["content"]
+    assert system.startswith("Be kind.\n\n")
+    assert bytes(OPEN).decode() in system
     body = encoded(asking(HI, output=output), ledger, structured_output=False, json_object=False)
     assert "response_format" not in body
-    assert codes(ledger) == ["response_format", "response_format_dropped"]
+    assert bytes(OPEN).decode() in body["messages"][0]["content"]
+    listed = OutputFormat(Raw(b'{"type":"array","items":{"type":"string"}}'))
+    assert "response_format" not in encoded(asking(HI, output=listed), ledger, structured_output=False)
+    assert codes(ledger) == ["json_schema"] * 3
+
+
+def test_json_mode_is_asked_for_in_words_too_where_nobody_has_said_the_word() -> None:
+    ledger = Ledger()
+    body = encoded(asking(HI, output=OutputFormat()), ledger)
+    assert body["response_format"] == {"type": "json_object"}
+    assert "JSON" in body["messages"][0]["content"]
+    asked = user(Text("Answer in JSON."))
+    assert [one["role"] for one in encoded(asking(asked, output=OutputFormat()), ledger)["messages"]] == ["user"]
+    assert codes(ledger) == []
+    body = encoded(asking(asked, output=OutputFormat()), ledger, json_object=False)
+    assert "response_format" not in body
+    assert codes(ledger) == ["json_object"]
+
+
+def test_a_strict_tool_is_strict_where_its_schema_can_be() -> None:
+    ledger = Ledger()
+    tools = (FunctionTool("a", schema=OPEN, strict=True), FunctionTool("b", schema=LOOSE, strict=True))
+    first, second = (tool["function"] for tool in encoded(asking(HI, tools=tools), ledger)["tools"])
+    assert (first["strict"], first["parameters"]["additionalProperties"]) == (True, False)
+    assert (second["strict"], second["parameters"]) == (False, json.loads(bytes(LOOSE)))
+    assert [(loss.code, loss.path) for loss in ledger] == [("strict", "tools[1].parameters")]
 
 
 @pytest.mark.parametrize(

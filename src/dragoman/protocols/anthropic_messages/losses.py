@@ -24,7 +24,12 @@ RECORDED: Final = (
     LossNote("hosted_tool", "A tool that another vendor runs itself."),
     LossNote("image_detail", "How closely to look at a picture."),
     LossNote("json_object", "Any JSON object as the answer: asked for in the system prompt."),
-    LossNote("json_schema", "A schema for the answer where the model takes none: asked for in the system prompt."),
+    LossNote(
+        "json_schema", "A schema for the answer that the model cannot be held to: asked for in the system prompt."
+    ),
+    LossNote(
+        "json_schema_keyword", "What the model cannot be held to in a schema for the answer: it is told, or left out."
+    ),
     LossNote("max_tokens", "More tokens than the model can give: its own limit is sent."),
     LossNote("message_name", "The name of a participant."),
     LossNote("no_user_turn", "A conversation that does not begin with the user: a short turn is put in front."),
@@ -34,7 +39,10 @@ RECORDED: Final = (
     LossNote("seed", "There is no such setting."),
     LossNote("service_tier", "A tier that the API does not have."),
     LossNote("stop_sequence", "A stop sequence of white space: the API refuses it."),
-    LossNote("strict", "Strict tool calls where the model has none."),
+    LossNote("strict", "Strict tool calls where the model has none, or not with such a schema."),
+    LossNote(
+        "strict_keyword", "What the model cannot be held to in the schema of a strict tool: it is told, or left out."
+    ),
     LossNote("system_turn", "A system message in mid-talk where the model takes none: made user text with a marker."),
     LossNote("temperature", "A temperature above 1, or any while thinking: clamped or left out."),
     LossNote("thinking_budget", "A thinking budget that leaves no room for the answer: lowered."),

@@ -80,7 +80,7 @@ def decode_count(body: bytes, ledger: Ledger) -> Request:
         max_tokens=params.max_tokens,
         sampling=Sampling(params.temperature, params.top_p, params.top_k, tuple(params.stop_sequences or ())),
         reasoning=_reasoning(params, extras),
-        output=None if chosen_format is None else OutputFormat(chosen_format.schema),
+        output=None if chosen_format is None else OutputFormat(chosen_format.schema, origin=NAME),
         stream=bool(params.stream),
         user=None if params.metadata is None else params.metadata.user_id,
         service_tier=params.service_tier,

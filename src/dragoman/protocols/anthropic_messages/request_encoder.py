@@ -33,6 +33,7 @@ from dragoman.ir.request import (
 )
 from dragoman.protocols.anthropic_messages import sealing, wire
 from dragoman.protocols.anthropic_messages.history import Item, Turn, arrange, is_blank
+from dragoman.protocols.anthropic_messages.schemas import fitted
 from dragoman.protocols.anthropic_messages.settings import encode_sampling, encode_tier, plan_limits
 from dragoman.protocols.anthropic_messages.tools import cache_control, encode_choice, encode_tools
 from dragoman.protocols.anthropic_messages.wire import NAME
@@ -44,7 +45,7 @@ _MEDIA_TYPES: Final = {"image/jpg": "image/jpeg"}
 """Names that clients use and the API refuses. https://platform.claude.com/docs/en/build-with-claude/vision"""
 _COUNTED: Final = frozenset({"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"})
 _JSON_OBJECT: Final = "Answer with one valid JSON object and nothing else."
-_JSON_SCHEMA: Final = "Answer with JSON that fits this JSON Schema and with nothing else:\n"
+_JSON_SCHEMA: Final = "Answer with JSON that fits this JSON Schema and with nothing else, no code fence either:\n"
 
 Written = (
     wire.TextBlock
@@ -130,9 +131,16 @@ def _format(request: Request, target: Target, prompt: list[wire.TextBlock | Raw]
         ledger.emulated("json_object", "response_format", "asked for in the system prompt")
         prompt.append(wire.TextBlock(_JSON_OBJECT))
         return {}
+    reason = "the model takes no schema"
     if target.dialect.structured_output:
-        return {"format": {"type": "json_schema", "schema": output.schema}}
-    ledger.emulated("json_schema", "response_format", "asked for in the system prompt")
+        schema, lost = (output.schema, []) if output.origin == NAME else fitted(output.schema)
+        if schema is not None:
+            for loss in lost:
+                path = f"response_format.schema{loss.path}.{loss.keyword}"
+                ledger.degraded("json_schema_keyword", path, loss.reason)
+            return {"format": {"type": "json_schema", "schema": schema}}
+        reason = f"`schema{lost[0].path}`: {lost[0].reason}"
+    ledger.emulated("json_schema", "response_format", f"asked for in the system prompt: {reason}")
     prompt.append(wire.TextBlock(_JSON_SCHEMA + str(output.schema, "utf-8")))
     return {}
 

@@ -18,6 +18,7 @@ from dragoman.ir.request import (
     ToolChoice,
     WebSearch,
 )
+from dragoman.protocols.anthropic_messages.schemas import fitted
 from dragoman.protocols.anthropic_messages.searching import SEARCH_NAME, encode_search
 from dragoman.protocols.anthropic_messages.wire import NAME, CacheControl
 
@@ -111,8 +112,10 @@ def _function(tool: FunctionTool, path: str, target: Target, ledger: Ledger) -> 
     written: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         written["description"] = tool.description
-    written["input_schema"] = _schema(tool.schema, f"{path}.input_schema", ledger)
-    if tool.strict is not None and target.dialect.structured_output:
+    schema = written["input_schema"] = _schema(tool.schema, f"{path}.input_schema", ledger)
+    if tool.strict and target.dialect.structured_output:
+        written |= _strict(schema, path, ledger)
+    elif tool.strict is not None and target.dialect.structured_output:
         written["strict"] = tool.strict
     elif tool.strict:
         ledger.dropped("strict", f"{path}.strict", "the model has no strict tool calls")
@@ -121,6 +124,17 @@ def _function(tool: FunctionTool, path: str, target: Target, ledger: Ledger) -> 
     for extra in tool.extras:
         _add_extra(written, extra, path, ledger)
     return written
+
+
+def _strict(schema: Raw, path: str, ledger: Ledger) -> dict[str, Any]:
+    """Return the fields of a tool whose calls are held to its schema, as far as they can be."""
+    held, lost = fitted(schema)
+    if held is None:
+        ledger.dropped("strict", f"{path}.strict", f"`input_schema{lost[0].path}`: {lost[0].reason}")
+        return {}
+    for loss in lost:
+        ledger.degraded("strict_keyword", f"{path}.input_schema{loss.path}.{loss.keyword}", loss.reason)
+    return {"input_schema": held, "strict": True}
 
 
 def _add_extra(written: dict[str, Any], extra: Extra, path: str, ledger: Ledger) -> None:

@@ -285,7 +285,7 @@ def _decode_format(response_format: ResponseFormat | None) -> OutputFormat | Non
     if not bytes(schema.schema).lstrip().startswith(b"{"):
         path = "response_format.json_schema.schema"
         raise RequestError(f"`{path}`: Expected `object`", param=path)
-    return OutputFormat(schema.schema, schema.name, schema.description, schema.strict)
+    return OutputFormat(schema.schema, schema.name, schema.description, bool(schema.strict), ORIGIN)
 
 
 def _own_extras(body: Body) -> Iterator[Extra]:

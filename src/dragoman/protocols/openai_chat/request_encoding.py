@@ -14,11 +14,12 @@ from dragoman.codec import Target
 from dragoman.ir.effort import effort_for, nearest
 from dragoman.ir.failures import UnsupportedError
 from dragoman.ir.losses import Ledger
-from dragoman.ir.request import Effort, Extra, OutputFormat, ReasoningControl, Request, Sampling
+from dragoman.ir.request import Effort, Extra, OutputFormat, ReasoningControl, Request, Sampling, Text
 from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.message_encoding import encode_cache, encode_messages
 from dragoman.protocols.openai_chat.tool_encoding import encode_tools
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.wire.schemas import strict_form
 
 _TIERS: Final = {"standard_only": "default"}
 """Tiers that have other names here: Anthropic's."""
@@ -33,16 +34,22 @@ _MOST_STOPS: Final = 4
 _DEFAULT_SAMPLING: Final = Sampling()
 
 
+_JSON_OBJECT: Final = "Answer with one valid JSON object and nothing else."
+_JSON_SCHEMA: Final = "Answer with JSON that fits this JSON Schema and with nothing else, no code fence either:\n"
+
+
 class _Titled(msgspec.Struct):
     title: str | None = None
+    type: str | None = None
 
 
-_title_of: Final = msgspec.json.Decoder(_Titled).decode
+_titled: Final = msgspec.json.Decoder(_Titled).decode
 
 
 def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     """Return the body for `target`. Raises UnsupportedError naming what it cannot do, RequestError for what nobody can."""
     tally = Tally(ledger)
+    request = _with_format_told(request, target, tally)
     body: dict[str, Any] = {"model": target.model, "messages": encode_messages(request, target, tally)}
     body |= encode_tools(request, target, tally)
     body |= _encode_limit(request, target, tally)
@@ -173,25 +180,61 @@ def _encode_format(output: OutputFormat | None, target: Target, tally: Tally) ->
     if output is None:
         return {}
     dialect = target.dialect
-    if output.schema is not None and dialect.structured_output:
-        schema: dict[str, Any] = {"name": output.name or _title(output.schema), "schema": output.schema}
-        if output.description is not None:
-            schema["description"] = output.description
-        if output.strict is not None:
-            schema["strict"] = output.strict
-        return {"response_format": {"type": "json_schema", "json_schema": schema}}
-    if not dialect.json_object:
-        tally.add("response_format_dropped", "response_format")
-        return {}
-    if output.schema is not None:
-        tally.add("response_format", "response_format")
-    return {"response_format": {"type": "json_object"}}
+    if output.schema is None or not dialect.structured_output:
+        is_sent = dialect.json_object and (output.schema is None or _is_of_object(output.schema))
+        return {"response_format": {"type": "json_object"}} if is_sent else {}
+    written, is_strict = _held(output, output.schema, tally)
+    schema: dict[str, Any] = {"name": output.name or _title(output.schema), "schema": written, "strict": is_strict}
+    if output.description is not None:
+        schema["description"] = output.description
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _held(output: OutputFormat, schema: Raw, tally: Tally) -> tuple[Raw, bool]:
+    """Return the schema and whether the model can be held to it."""
+    if output.strict is False or output.origin == ORIGIN:
+        return schema, output.strict is not False
+    written, obstacle = strict_form(schema)
+    if obstacle is not None:
+        tally.add("json_schema_strict", f"response_format.schema{obstacle.path}", obstacle.reason)
+    return written, obstacle is None
+
+
+def _with_format_told(request: Request, target: Target, tally: Tally) -> Request:
+    """Return `request` with the format of its answer in words, where the server has no field that says all of it."""
+    output, dialect = request.output, target.dialect
+    if output is None or (output.schema is not None and dialect.structured_output):
+        return request
+    if output.schema is None and dialect.json_object and _says_json(request):
+        return request
+    if output.schema is None:
+        words = _JSON_OBJECT
+        if not dialect.json_object:
+            tally.add("json_object", "response_format")
+    else:
+        words = _JSON_SCHEMA + str(output.schema, "utf-8")
+        tally.add("json_schema", "response_format")
+    return msgspec.structs.replace(request, system=(*request.system, Text(words)))
+
+
+def _says_json(request: Request) -> bool:
+    """Tell whether the conversation's beginning speaks of JSON: without that word OpenAI refuses the mode."""
+    begin = (*request.system, *(request.messages[0].blocks if request.messages else ()))
+    return any("json" in block.text.lower() for block in begin if isinstance(block, Text))
+
+
+def _is_of_object(schema: Raw) -> bool:
+    """Tell whether what fits a schema is an object, which is all that JSON mode gives."""
+    try:
+        return _titled(schema).type in (None, "object")
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _title(schema: Raw) -> str:
     """Return a name for a schema, which Chat requires: its title, as far as the characters of names go."""
     try:
-        title = _title_of(schema).title or ""
+        title = _titled(schema).title or ""
     except (msgspec.DecodeError, RecursionError):
         title = ""
     name = "".join(character if character.isalnum() and character.isascii() else "_" for character in title)

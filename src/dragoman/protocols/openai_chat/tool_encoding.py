@@ -14,6 +14,7 @@ from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Request, T
 from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.searching import OPTIONS, encode_search
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.wire.schemas import strict_form
 
 _NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
 _fields_of: Final = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -109,6 +110,11 @@ def _encode_function(tool: FunctionTool, path: str, target: Target, tally: Tally
     function["parameters"] = with_properties(tool.schema)
     if tool.strict is not None:
         function["strict"] = tool.strict
+    if tool.strict:
+        function["parameters"], obstacle = strict_form(function["parameters"])
+        if obstacle is not None:
+            tally.add("strict", f"{path}.parameters{obstacle.path}", obstacle.reason)
+            function["strict"] = False
     encoded: dict[str, Any] = {"type": "function", "function": function}
     for extra in tool.extras:
         if extra.origin == ORIGIN:
