@@ -12,6 +12,15 @@ from tests.support.upstream import RunningUpstream
 # The same examples each time, however slow the machine is: a run that fails fails again.
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("same")
+# `make fuzz`: new examples each time, and many more of them.
+settings.register_profile(
+    "fuzz",
+    derandomize=False,
+    deadline=None,
+    max_examples=1000,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 @pytest.fixture(scope="session")

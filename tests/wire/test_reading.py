@@ -88,6 +88,17 @@ def test_only_the_top_level_model_is_spliced_and_every_other_byte_stays() -> Non
     assert echo_whole(b'{"error":1}', "b") == b'{"error":1}'
 
 
+def test_a_reply_that_cannot_be_read_passes_as_it_is() -> None:
+    for body in (b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b',"model":"up"}', b'{"x":[],"model":"\xff"}', b"{"):
+        assert echo_whole(body, "asked") is body
+
+
+def test_a_field_without_a_name_has_a_path_of_its_own() -> None:
+    ledger = Ledger()
+    read(decoder, b'{"name":"x","":1,"maybe":{"type":"part","text":"a","":2}}', "", ledger)
+    assert [loss.path for loss in ledger] == ['""', 'maybe.""']
+
+
 chunk = b'data: {"id":"1","model":"up","choices":[{"delta":{"content":"\\"model\\":\\"up\\""}}]}\n\n'
 
 

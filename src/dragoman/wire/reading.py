@@ -16,6 +16,8 @@ from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
 
 T = TypeVar("T")
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON raises for bytes that are none: not JSON or of another type, not UTF-8, nested too deeply."""
 _AT: Final = re.compile(r" - at `\$(.*)`$")
 _fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _items_of = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -58,14 +60,28 @@ def read_with(
         return decoder.decode(data)
     except msgspec.ValidationError:
         pass
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise malformed(data, path, error) from None
     try:
         return decoder.decode(_Pruner(unknown, spelling).pruned(data, decoder.type, path))
     except msgspec.ValidationError as error:
         raise invalid(error, path) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise malformed(data, path, error) from None
+
+
+def check_text(body: bytes) -> None:
+    """Raise UnicodeDecodeError when `body` is not UTF-8, also where a field of it is only carried and never read."""
+    if not body.isascii():
+        body.decode()
+
+
+def require_text(body: bytes) -> None:
+    """Raise RequestError when a client's `body` is not UTF-8."""
+    try:
+        check_text(body)
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the body is not valid UTF-8: {error}") from None
 
 
 def invalid(error: msgspec.ValidationError, path: str) -> RequestError:
@@ -147,7 +163,7 @@ class _Pruner:
         kept: dict[str, bytes | msgspec.Raw] = {}
         for written, value in fields.items():
             name = self._spelling(written) if self._spelling and written not in types_by_name else written
-            where = join(path, written)
+            where = join(path, written or '""')
             if name in types_by_name:
                 kept[name] = msgspec.Raw(self.pruned(value, types_by_name[name], where))
             elif name == tag:

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
+from dragoman.wire.reading import UNREADABLE
+
 _fields_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -83,7 +85,7 @@ def echo_whole(body: bytes, model: str, field: NameField = MODEL) -> bytes:
     """Return a whole reply with the client's model name; what has no such top-level field comes back as it is."""
     try:
         return field.splice(body, model)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return body
 
 

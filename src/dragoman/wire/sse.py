@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from dragoman.ir.failures import UpstreamProtocolError
+from dragoman.wire.reading import UNREADABLE
 
 MAX_EVENT_BYTES: Final = 64 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
@@ -177,7 +178,7 @@ def is_whole_event(text: bytes) -> bool:
         return True
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return True
 

@@ -28,7 +28,13 @@ def test_a_peek_reads_model_and_stream(body: bytes, peek: Peek) -> None:
 
 @pytest.mark.parametrize(
     ("body", "field"),
-    [(b'{"model":3}', "model"), (b'{"model":"m","stream":"yes"}', "stream"), (b"{}", None), (b"[", None)],
+    [
+        (b'{"model":3}', "model"),
+        (b'{"model":""}', "model"),
+        (b'{"model":"m","stream":"yes"}', "stream"),
+        (b"{}", None),
+        (b"[", None),
+    ],
 )
 def test_a_peek_names_what_is_wrong(body: bytes, field: str | None) -> None:
     with pytest.raises(RequestError) as caught:

@@ -359,3 +359,22 @@ def test_a_calls_seal_travels_in_extra_content() -> None:
 def test_pictures_leave_in_openrouters_form() -> None:
     images = message_of(Image(Base64Data("image/png", "aGk=")))["images"]
     assert images == [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"content":"\xff"}',
+        b'{"tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"},"extra_content":{"x":"\xff"}}]}',
+    ],
+)
+def test_a_reply_that_is_not_utf_8_is_the_upstreams_mistake(message: bytes) -> None:
+    with pytest.raises(DragomanError) as caught:
+        PROTOCOL.decode_reply(b'{"id":"r","model":"m","choices":[{"index":0,"message":%b}]}' % message, SOURCE)
+    assert caught.value.failure.kind is FailureKind.UPSTREAM_INVALID
+
+
+def test_an_error_that_is_not_utf_8_has_words() -> None:
+    failure = PROTOCOL.decode_failure(500, {}, b'{"error":{"message":"\xff"}}')
+    assert failure.kind is FailureKind.UPSTREAM_INVALID
+    assert "error" in failure.message

@@ -524,6 +524,7 @@ def test_a_body_of_responses_is_told_where_to_go() -> None:
         b'{"messages":[]}',
         b'{"model":"m","messages":[{"role":"user","content":"\\ud800"}]}',
         b'{"model":"m","messages":[{"role":"user","content":"\xff"}]}',
+        b'{"model":"m","messages":[{"role":"user","content":"x"}],"novel":"\xff"}',
         b'{"model":"m","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":1e999}',
     ],

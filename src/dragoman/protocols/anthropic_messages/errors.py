@@ -8,6 +8,7 @@ import msgspec
 
 from dragoman.ir.failures import Failure, FailureKind
 from dragoman.wire.overflow import says_too_long
+from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.sse import write_frame
 
 _KINDS_BY_TYPE: Final = {
@@ -120,7 +121,7 @@ def _read_body(status: int, body: bytes) -> Failure:
         return Failure(kind, f"the upstream answered {status} without a body", _status_of(status, kind))
     try:
         content = _json(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return _not_json(status, body)
     return failure_of(content, status)
 

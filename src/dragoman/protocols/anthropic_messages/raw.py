@@ -18,7 +18,7 @@ from dragoman.protocols.anthropic_messages import wire
 from dragoman.protocols.anthropic_messages.reply import to_usage
 from dragoman.protocols.anthropic_messages.request_blocks import to_citation
 from dragoman.protocols.anthropic_messages.sealing import returnable
-from dragoman.wire.reading import read
+from dragoman.wire.reading import UNREADABLE, read
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -102,7 +102,7 @@ def _opened(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw | None:
     """Return the block with its seal's native form in place; None when the seal is another upstream's."""
     try:
         thought = _thought(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return raw
     if thought.type == "text":
         return _without_citations(raw, path, ledger)
@@ -134,14 +134,14 @@ def _without_citations(raw: Raw, path: str, ledger: Ledger) -> Raw:
 def _read_fields(raw: bytes | Raw) -> dict[str, Raw]:
     try:
         return _fields(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise RequestError(f"the body could not be read: {error}") from None
 
 
 def _read_items(raw: Raw) -> list[Raw]:
     try:
         return _items(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise RequestError(f"`messages` could not be read: {error}", param="messages") from None
 
 

@@ -34,6 +34,7 @@ from dragoman.protocols.anthropic_messages.request_blocks import to_citations
 from dragoman.protocols.anthropic_messages.safeguards import with_results
 from dragoman.protocols.anthropic_messages.wire import NAME
 from dragoman.wire.arguments import as_object
+from dragoman.wire.reading import UNREADABLE, check_text
 
 _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _said: Final = msgspec.json.Decoder(wire.SaidBlock).decode
@@ -76,9 +77,10 @@ def decode_reply(body: bytes, source: Source) -> Reply:
     """Return the reply that `body` is. Raises DragomanError when it is an error or none at all."""
     try:
         fields = _fields(body)
+        check_text(body)
     except msgspec.ValidationError:
         raise UpstreamProtocolError("the upstream's reply is no JSON object") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         raise DragomanError(decode_failure(200, {}, body)) from None
     if "content" not in fields:
         if fields.keys() & _ERROR_FIELDS:
@@ -87,7 +89,7 @@ def decode_reply(body: bytes, source: Source) -> Reply:
     try:
         start, ending = _started(body), _ending(body)
         blocks = tuple(said_block(raw, source) for raw in _items(fields["content"]))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise UpstreamProtocolError(f"the upstream's reply could not be read: {error}") from None
     return Reply(
         start.id,

@@ -27,7 +27,7 @@ from dragoman.protocols.anthropic_messages.request_blocks import decode_message,
 from dragoman.protocols.anthropic_messages.searching import decode_search
 from dragoman.protocols.anthropic_messages.wire import EXTRA_FIELDS, MATTERS, NAME
 from dragoman.wire.carried import checked, object_text
-from dragoman.wire.reading import join, read, read_with
+from dragoman.wire.reading import join, read, read_with, require_text
 
 _params: Final = msgspec.json.Decoder(wire.RequestParams)
 _custom_tool: Final = msgspec.json.Decoder(wire.CustomToolParam)
@@ -60,7 +60,7 @@ def decode_request(body: bytes, ledger: Ledger) -> Request:
 
 def decode_count(body: bytes, ledger: Ledger) -> Request:
     """Return the request whose tokens are to be counted: it may lack `max_tokens`."""
-    _check_text(body)
+    require_text(body)
     extras: list[Extra] = []
     params = read_with(_params, body, "", lambda path, value: extras.append(_extra(path, value)))
     if not isinstance(params.model, str) or not params.model:
@@ -181,12 +181,3 @@ def _extra(name: str, value: Raw, path: str = "") -> Extra:
 
 def _missing(field: str) -> RequestError:
     return RequestError(f"`{field}`: Field required", param=field)
-
-
-def _check_text(body: bytes) -> None:
-    """Refuse what is not UTF-8, also where it is only carried."""
-    try:
-        if not body.isascii():
-            body.decode()
-    except UnicodeDecodeError as error:
-        raise RequestError(f"the body is not valid UTF-8: {error}") from None

@@ -30,7 +30,7 @@ from dragoman.protocols.anthropic_messages.carried import is_present
 from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.wire import NAME
 from dragoman.wire.carried import checked, object_text
-from dragoman.wire.reading import read
+from dragoman.wire.reading import UNREADABLE, read
 
 _plain_message: Final = msgspec.json.Decoder(wire.PlainMessage).decode
 _any_message: Final = msgspec.json.Decoder(wire.AnyMessage)
@@ -53,7 +53,7 @@ def decode_message(raw: Raw, path: str, ledger: Ledger) -> tuple[Message, bool]:
     """Return the message and whether it is only shown until the next user message."""
     try:
         plain = _plain_message(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return _decode_piecewise(raw, path, ledger)
     return Message(_ROLES[plain.role], _content(plain.content, path, ledger)), False
 

@@ -21,6 +21,7 @@ from dragoman.ir.request import (
 from dragoman.protocols.anthropic_messages.schemas import fitted
 from dragoman.protocols.anthropic_messages.searching import SEARCH_NAME, encode_search
 from dragoman.protocols.anthropic_messages.wire import NAME, CacheControl
+from dragoman.wire.reading import UNREADABLE
 
 _EMPTY_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
 _FREE_TEXT: Final = Raw(
@@ -158,7 +159,7 @@ def _schema(schema: Raw | None, path: str, ledger: Ledger) -> Raw:
         return _EMPTY_SCHEMA
     try:
         top = _top(schema)
-    except msgspec.DecodeError:  # `true`, `null`: anything goes
+    except UNREADABLE:  # `true`, `null`: anything goes
         return _EMPTY_SCHEMA
     combinations = [name for name in _COMBINATIONS if getattr(top, name) is not UNSET]
     kind = bytes(top.type) if isinstance(top.type, Raw) else b""
@@ -201,7 +202,7 @@ def _read(raw: Raw | None, reader: Any, otherwise: Any) -> Any:  # noqa: ANN401 
         return otherwise
     try:
         return reader(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return otherwise
 
 

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from dragoman.ir.failures import Failure, FailureKind
 from dragoman.wire.overflow import says_too_long
+from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.sse import write_frame
 
 _Kind = FailureKind
@@ -118,7 +119,7 @@ def decode_error(raw: Raw | bytes) -> Failure:
     """Return the failure in an `error` that came within a reply, where no status speaks."""
     try:
         error = _error_in(_any_of(raw))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         error = _Error(_excerpt(bytes(raw)))
     code = _as_word(error.code) or ""
     return failure_from(error, int(code) if _STATUS.fullmatch(code) else 0)
@@ -166,7 +167,7 @@ def _read(body: bytes) -> _Error | None:
     """Return the error that a body holds; None when it is not JSON."""
     try:
         return _error_in(_any_of(body))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 

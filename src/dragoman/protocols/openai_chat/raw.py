@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.codec import Peek, Target
+from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Usage
 from dragoman.ir.seals import MARK_BYTES, may_return
@@ -24,7 +25,7 @@ from dragoman.protocols.openai_chat.reasoning import (
 )
 from dragoman.protocols.openai_chat.wire import ORIGIN
 from dragoman.protocols.openai_chat.wire_replies import WireUsage
-from dragoman.wire.reading import read_with
+from dragoman.wire.reading import UNREADABLE, read_with
 from dragoman.wire.splicing import ModelEcho
 
 
@@ -53,6 +54,8 @@ _ERROR: Final = re.compile(rb'^data: ?\{[^{}]*"error"\s*:\s*[{"]', re.MULTILINE)
 def peek(body: bytes) -> Peek:
     """Return the model, whether the reply streams, and who asks. Raises RequestError naming the field that is wrong."""
     found = read_with(_PEEK, body, "", lambda _path, _value: None)
+    if not found.model:
+        raise RequestError("`model` must not be empty", param="model")
     return Peek(found.model, bool(found.stream), _text(found.user), _text(found.prompt_cache_key))
 
 
@@ -116,7 +119,7 @@ def _unseal_message(raw: Raw, index: int, target: Target, ledger: Ledger) -> Raw
         fields = _fields_of(raw)
         details = _details_of(fields.get("reasoning_details", b"[]"))
         calls = _items_of(fields.get("tool_calls", b"[]"))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return raw
     changed: dict[str, Any] = dict(fields)
     if any(map(seal_of, details)):
@@ -150,7 +153,7 @@ def _unseal_call(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw:
         return raw
     try:
         fields = _fields_of(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return raw
     seal = decode_call_seal(fields.get("extra_content", Raw()))
     if seal is None or seal.is_native:

@@ -18,6 +18,7 @@ from dragoman.ir.seals import Seal, read_seal, write_seal
 from dragoman.protocols.openai_chat.wire import ORIGIN, is_given
 from dragoman.protocols.openai_chat.wire_replies import Answer
 from dragoman.wire.arguments import is_object
+from dragoman.wire.reading import UNREADABLE
 
 PLAIN: Final = "reasoning_content"
 """The form of a seal that only remembers where plain reasoning came from."""
@@ -81,7 +82,7 @@ def read_details(details: Raw, path: str) -> list[Detail]:
         return []
     try:
         return _details_of(details)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise RequestError(f"`{path}` is no list of objects: {error}", param=path) from None
 
 
@@ -129,7 +130,7 @@ def decode_call_seal(extra_content: Raw) -> Seal | None:
         return None
     try:
         google = _extra_content_of(extra_content).google
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         google = None
     seal = read_seal(google.thought_signature) if google and google.thought_signature else None
     return seal or Seal(ORIGIN, bytes(extra_content).decode(errors="replace"), form=EXTRA_CONTENT)
@@ -186,7 +187,7 @@ def details_in(answer: Answer) -> list[Detail]:
 def _lenient(details: Raw) -> list[Detail]:
     try:
         return _details_of(details)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return []
 
 

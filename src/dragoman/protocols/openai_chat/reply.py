@@ -68,6 +68,7 @@ from dragoman.protocols.openai_chat.wire_replies import (
     WireReply,
 )
 from dragoman.wire.arguments import as_object, is_object
+from dragoman.wire.reading import UNREADABLE, check_text
 
 _REPLY: Final = msgspec.json.Decoder(WireReply)
 _annotation_of: Final = msgspec.json.Decoder(Annotation).decode
@@ -83,9 +84,10 @@ def decode_reply(data: bytes, source: Source) -> Reply:
     """Return the reply in the IR. Raises DragomanError for an error that came with status 200, and for what is no reply."""
     try:
         reply = _REPLY.decode(data)
+        check_text(data)
     except msgspec.ValidationError as error:
         raise UpstreamProtocolError(f"the upstream's reply has an unexpected form: {error}") from None
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise DragomanError(unreadable(200, data)) from None
     if is_given(reply.error):
         raise DragomanError(decode_error(reply.error))
@@ -177,7 +179,7 @@ def decode_citation(raw: Raw) -> Citation:
     """Return an annotation as a citation, with what is known of the page."""
     try:
         page = _annotation_of(raw).url_citation
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         page = None
     if page is None:
         return Citation(ORIGIN, raw)

@@ -52,7 +52,7 @@ from dragoman.protocols.openai_chat.wire import (
     is_given,
 )
 from dragoman.protocols.openai_chat.wire_replies import Picture
-from dragoman.wire.reading import read, read_with
+from dragoman.wire.reading import read, read_with, require_text
 
 _BODY: Final = msgspec.json.Decoder(Body)
 _MESSAGE: Final[msgspec.json.Decoder[WireMessage]] = msgspec.json.Decoder(WireMessage)
@@ -90,6 +90,7 @@ def decode_request(data: bytes, ledger: Ledger) -> Request:
         elif is_given(value):
             unknown.append(Extra(ORIGIN, path, value))
 
+    require_text(data)
     body = read_with(_BODY, data, "", keep)
     system, messages = _decode_messages(body, ledger)
     return Request(

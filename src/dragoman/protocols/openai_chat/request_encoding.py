@@ -19,6 +19,7 @@ from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.message_encoding import encode_cache, encode_messages
 from dragoman.protocols.openai_chat.tool_encoding import encode_tools
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.schemas import strict_form
 
 _TIERS: Final = {"standard_only": "default"}
@@ -235,7 +236,7 @@ def _title(schema: Raw) -> str:
     """Return a name for a schema, which Chat requires: its title, as far as the characters of names go."""
     try:
         title = _titled(schema).title or ""
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         title = ""
     name = "".join(character if character.isalnum() and character.isascii() else "_" for character in title)
     return name.strip("_")[:64] or "response"

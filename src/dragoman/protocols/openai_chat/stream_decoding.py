@@ -50,6 +50,7 @@ from dragoman.protocols.openai_chat.wire import is_given
 from dragoman.protocols.openai_chat.wire_replies import Answer, Chunk, ChunkChoice, FunctionPiece, ToolCallPiece
 from dragoman.wire.arguments import is_object
 from dragoman.wire.likeness import Likeness
+from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.sse import Frame
 
 _chunk_of: Final = msgspec.json.Decoder(Chunk).decode
@@ -361,7 +362,7 @@ def _is_json(text: str) -> bool:
         return True
     try:
         msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return True
 

@@ -14,6 +14,7 @@ from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Request, T
 from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.searching import OPTIONS, encode_search
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.schemas import strict_form
 
 _NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
@@ -136,14 +137,14 @@ def with_properties(schema: Raw | None) -> Raw:
         if _schema_of(schema).properties:
             return schema
         return Raw(msgspec.json.encode(_fields_of(schema) | {"properties": Raw(b"{}")}))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return schema
 
 
 def _encode_grammar(raw: Raw) -> Any:  # noqa: ANN401 - JSON
     try:
         grammar = _grammar_of(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return raw
     if grammar.syntax is None:
         return raw
