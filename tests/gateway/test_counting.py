@@ -44,6 +44,7 @@ def client(upstream: ExactUpstream) -> Iterator[httpx2.Client]:
     providers = {
         "chat": provider("openai-chat", f"{upstream.url}/v1"),
         "messages": provider("anthropic-messages", upstream.url),
+        "google": provider("gemini-generate", upstream.url),
     }
     with RunningGateway(providers) as gateway, httpx2.Client(base_url=gateway.url) as client:
         yield client
@@ -149,6 +150,27 @@ def test_an_upstream_that_counts_is_asked_in_its_own_protocol(upstream: ExactUps
     assert upstream.asked[0].path == "/v1/messages/count_tokens"
     assert upstream.asked[0].headers["anthropic-version"]
     assert set(upstream.last) == {"model", "messages", "system", "tools"}, "it refuses what governs a reply"
+
+
+def test_googles_upstream_counts_for_an_anthropic_client(client: httpx2.Client, upstream: ExactUpstream) -> None:
+    upstream.answers(json_answer({"totalTokens": 77}))
+    body = {"model": "google/gemini-3.8-flash", "system": "Be brief.", "messages": HI["messages"]}
+    reply = client.post("/v1/messages/count_tokens", json=body)
+    assert (reply.status_code, reply.json()) == (200, {"input_tokens": 77})
+    assert upstream.asked[0].path == "/v1beta/models/gemini-3.8-flash:countTokens"
+    asked = upstream.last["generateContentRequest"]
+    assert asked["model"] == "models/gemini-3.8-flash"
+    assert asked["systemInstruction"]["parts"] == [{"text": "Be brief."}]
+    assert len(asked["contents"]) == 1
+
+
+def test_anthropics_upstream_counts_for_a_client_of_googles(client: httpx2.Client, upstream: ExactUpstream) -> None:
+    upstream.answers(json_answer({"input_tokens": 78}))
+    contents = [{"role": "user", "parts": [{"text": "hi"}]}]
+    reply = client.post("/v1beta/models/messages/claude:countTokens", json={"contents": contents})
+    assert (reply.status_code, reply.json()) == (200, {"totalTokens": 78})
+    assert upstream.asked[0].path == "/v1/messages/count_tokens"
+    assert upstream.last["model"] == "claude"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dragoman.protocols.gemini_generate.errors import (
     encode_failure_event,
     failure_status,
 )
-from dragoman.protocols.gemini_generate.listing import encode_count, encode_model, encode_models
+from dragoman.protocols.gemini_generate.listing import decode_count_reply, encode_count, encode_model, encode_models
 from dragoman.protocols.gemini_generate.losses import LOSES
 from dragoman.protocols.gemini_generate.raw import (
     echo,
@@ -23,7 +23,7 @@ from dragoman.protocols.gemini_generate.raw import (
 )
 from dragoman.protocols.gemini_generate.reply import decode_reply, encode_reply
 from dragoman.protocols.gemini_generate.request import decode_count, decode_request
-from dragoman.protocols.gemini_generate.request_encoder import encode_request
+from dragoman.protocols.gemini_generate.request_encoder import encode_count_request, encode_request
 from dragoman.protocols.gemini_generate.stream_decoder import ContentDecoder
 from dragoman.protocols.gemini_generate.stream_encoder import ContentEncoder
 from dragoman.protocols.gemini_generate.wire import NAME
@@ -98,6 +98,8 @@ PROTOCOL: Final = Codec(
     is_finished=is_finished,
     loses=LOSES,
     decode_count=decode_count,
+    encode_count_request=encode_count_request,
+    decode_count_reply=decode_count_reply,
     marks=("x-goog-api-key", "x-goog-api-client"),
     array_of=JsonArray,
 )

@@ -41,5 +41,10 @@ def encode_count(tokens: int) -> bytes:
     return msgspec.json.encode(_Count(tokens))
 
 
+def decode_count_reply(body: bytes) -> int:
+    """Return what a token count was answered with. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(body, type=_Count).total_tokens
+
+
 def _model(card: ModelCard) -> _Model:
     return _Model(f"models/{card.id}", card.name, _METHODS, card.context, card.max_output)

@@ -69,6 +69,13 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     return msgspec.json.encode(body)
 
 
+def encode_count_request(request: Request, target: Target, ledger: Ledger) -> bytes:
+    """Return the request for its tokens to be counted. https://ai.google.dev/api/tokens#method:-models.counttokens."""
+    name = target.model if "/" in target.model else f"models/{target.model}"
+    body = msgspec.json.decode(encode_request(request, target, ledger), type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({"generateContentRequest": {"model": name, **body}})
+
+
 def _limit(request: Request, target: Target, ledger: Ledger) -> Json:
     limit = request.max_tokens
     if limit is None:
