@@ -1,8 +1,9 @@
 """`python -m bench`: the gateway's CPU time per request and per event, beside nginx as a plain proxy in the same run.
 
 One core carries a scripted upstream and the load, another one the server under test. CPU time of a process is what noise
-disturbs least; rounds are interleaved, so that a slow minute meets everyone. Compare ratios within one run. A full run takes
-about four minutes, `--quick` less than one.
+disturbs least; rounds are interleaved, so that a slow minute meets everyone. Compare ratios within one run. Four lanes are
+measured under every workload, and all sixteen pairs of protocols, more shortly, under two. A full run takes about five minutes,
+`--quick` less than one.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,12 @@ from typing import Final
 
 from bench import processes, report
 from bench.answers import WrongAnswerError, check_lane
+from bench.plan import GATEWAY, NGINX, Choice, ChoiceError, Task, choose
 from bench.processes import BenchError, Cores, Server
+from bench.protocols import PROVIDERS, Lane, Protocol
 from bench.report import Cell, Results, Start
-from bench.workloads import LANES, RAW, TRANSLATED, WORKLOADS, Lane, Workload, request_bytes
+from bench.workloads import WORKLOADS, Workload, request_bytes
 
-STARTS: Final = 5
 WARM_UP_SECONDS: Final = 0.5
 SETTLE_SECONDS: Final = 0.1
 
@@ -99,23 +101,32 @@ class Stand:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=str(__doc__).partition("\n\n")[0])
     parser.add_argument("--rounds", type=int, help="how often everything is measured (3; quick: 1)")
-    parser.add_argument("--seconds", type=float, help="how long one load runs (2; quick: 1)")
-    parser.add_argument("--work", default=",".join(WORKLOADS), help="workloads, separated by commas (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="one short round of two lanes: Chat raw, Messages to Chat")
+    parser.add_argument(
+        "--seconds", type=float, help="how long a load on a core lane runs (2; quick: 1); on a pair: a quarter"
+    )
+    parser.add_argument("--work", help=f"measure the core lanes under these workloads: all, {', '.join(WORKLOADS)}")
+    parser.add_argument(
+        "--pairs", help=f"measure these pairs: all, {', '.join(Protocol)} (each with all), chat-gemini, ..."
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round; of core lanes: Chat raw, Messages to Chat"
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write every measurement to this file")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     parsed = parser.parse_args()
-    if unknown := set(parsed.work.split(",")) - set(WORKLOADS):
-        parser.error(f"no workload `{unknown.pop()}`; there are: {', '.join(WORKLOADS)}")
+    try:
+        parsed.choice = choose(parsed.work, parsed.pairs, quick=parsed.quick)
+    except ChoiceError as error:
+        parser.error(str(error))
     parsed.rounds = parsed.rounds or (1 if parsed.quick else 3)
     parsed.seconds = parsed.seconds or (1.0 if parsed.quick else 2.0)
     return parsed
 
 
-def measure_starts(upstream: Server, cores: Cores, folder: Path) -> tuple[float, float]:
+def measure_starts(upstream: Server, cores: Cores, folder: Path, times: int) -> tuple[float, float]:
     """Medians of seconds to the first answer and of resident megabytes a second later."""
     seconds, memory = [], []
-    for _ in range(STARTS):
+    for _ in range(times):
         with processes.gateway(upstream.port, cores, folder) as server:
             time.sleep(1)
             seconds.append(server.start_seconds)
@@ -123,40 +134,46 @@ def measure_starts(upstream: Server, cores: Cores, folder: Path) -> tuple[float,
     return median(seconds), median(memory)
 
 
-def measure_all(stand: Stand, rows: Sequence[Row], options: argparse.Namespace) -> Iterator[Cell]:
+def measure_all(stand: Stand, servers: Mapping[str, Server], tasks: Sequence[Task], rounds: int) -> Iterator[Cell]:
     """Check, warm up, then measure everything once a round, every other round backwards."""
-    workloads = [WORKLOADS[name] for name in options.work.split(",")]
-    for workload in workloads:
-        for row in rows:
-            stand.check(row, workload)
-            stand.run_load(row, workload, min(WARM_UP_SECONDS, options.seconds))
-    for round_number in range(options.rounds):
+    for task in tasks:
+        row = Row(servers[task.server], task.lane)
+        stand.check(row, task.workload)
+        stand.run_load(row, task.workload, min(WARM_UP_SECONDS, task.seconds))
+    for round_number in range(rounds):
         start = time.perf_counter()
-        for workload in workloads:
-            for row in rows if round_number % 2 == 0 else rows[::-1]:
-                yield stand.measure(row, workload, round_number, options.seconds)
-        print(f"# round {round_number + 1} of {options.rounds}: {time.perf_counter() - start:.0f} s", flush=True)
+        for task in tasks if round_number % 2 == 0 else tasks[::-1]:
+            yield stand.measure(Row(servers[task.server], task.lane), task.workload, round_number, task.seconds)
+        print(f"# round {round_number + 1} of {rounds}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def served(choice: Choice) -> Choice:
+    """What of a choice this gateway can serve; says what it cannot."""
+    spoken = processes.spoken()
+    for protocol in Protocol:
+        if protocol not in spoken and any(protocol in (lane.client, lane.upstream) for lane in choice.pairs):
+            print(f"# the gateway does not speak {PROVIDERS[protocol].protocol} yet, so its pairs are left out")
+    return choice.spoken_by(spoken)
 
 
 def run(options: argparse.Namespace, cores: Cores, folder: Path) -> Results:
     """Set everything up, measure, print the tables."""
-    lanes = (RAW, TRANSLATED) if options.quick else LANES
+    choice = served(options.choice)
     with ExitStack() as stack:
         upstream = stack.enter_context(processes.scripted_upstream(cores, folder))
         stand = Stand(cores, folder, processes.build("load", folder), upstream)
-        rows = []
+        servers = {}
         if binary := processes.find_nginx():
-            nginx = stack.enter_context(processes.nginx(binary, upstream.port, cores, folder))
-            rows += [Row(nginx, lane) for lane in report.nginx_lanes(lanes)]
+            servers[NGINX] = stack.enter_context(processes.nginx(binary, upstream.port, cores, folder))
         else:
             print("# no nginx, so no ratios; hint: apt-get install nginx-light (or your system's nginx)")
-        seconds, idle_mb = measure_starts(upstream, cores, folder)
+        seconds, idle_mb = measure_starts(upstream, cores, folder, 2 if options.quick else 5)
         gateway = stack.enter_context(processes.gateway(upstream.port, cores, folder))
-        rows += [Row(gateway, lane) for lane in lanes]
-        cells = tuple(measure_all(stand, rows, options))
+        servers[GATEWAY] = gateway
+        tasks = [task for task in choice.tasks(options.seconds) if task.server in servers]
+        cells = tuple(measure_all(stand, servers, tasks, options.rounds))
         results = Results(cells, Start(seconds, idle_mb, gateway.resident_mb()))
-    for name in options.work.split(","):
-        report.print_workload(results, WORKLOADS[name], [(row.server.name, row.lane) for row in rows])
+    report.print_tables(results, choice)
     return results
 
 

@@ -3,12 +3,21 @@
 import http.client
 import json
 import re
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from bench.workloads import CALLS, PATHS, REPLY_BYTES, TOOLS, Lane, Protocol, Workload, request_bytes
+from bench.agent import CALLS, TOOLS, Counts, counts
+from bench.protocols import Lane, Protocol
+from bench.workloads import REPLY_BYTES, Workload, request_bytes
 
-INPUT_TOKENS = 12
+INPUT_TOKENS: Final = 12
+FINISH: Final = {
+    Protocol.CHAT: "stop",
+    Protocol.MESSAGES: "end_turn",
+    Protocol.RESPONSES: "completed",
+    Protocol.GEMINI: "STOP",
+}
 
 
 class WrongAnswerError(Exception):
@@ -28,8 +37,10 @@ class Answer:
 def check_lane(port: int, upstream_port: int, workload: Workload, lane: Lane) -> None:
     """Send one request and compare: the text, its end, the usage, and how much of the request arrived upstream."""
     head, _, body = request_bytes(workload, lane, port).partition(b"\r\n\r\n")
-    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
-    status, reply = exchange(port, "POST", PATHS[lane.client], body, headers)
+    first, *fields = head.decode().split("\r\n")
+    method, path, _ = first.split(" ")
+    headers = dict(field.split(": ", 1) for field in fields)
+    status, reply = exchange(port, method, path, body, headers)
     if status != 200:
         raise WrongAnswerError(f"status {status}: {reply[:500].decode(errors='replace')}")
     expected = expected_answer(workload, lane.client)
@@ -40,9 +51,17 @@ def check_lane(port: int, upstream_port: int, workload: Workload, lane: Lane) ->
     if answer != expected:
         raise WrongAnswerError(f"expected {expected}, got {answer}")
     if workload.is_agent:
-        seen = json.loads(exchange(upstream_port, "GET", "/last")[1])
-        if (counts := (len(seen["tools"]), count_results(seen["messages"]))) != (TOOLS, CALLS):
-            raise WrongAnswerError(f"the upstream saw {counts} tools and results instead of {(TOOLS, CALLS)}")
+        check_arrival(json.loads(exchange(upstream_port, "GET", "/last")[1]), lane.upstream)
+
+
+def check_arrival(body: dict[str, Any], protocol: Protocol) -> None:
+    """Compare what of an agent's request the upstream saw with what was sent."""
+    try:
+        seen = counts(body, protocol)
+    except (KeyError, TypeError) as error:
+        raise WrongAnswerError(f"the upstream saw an unreadable request ({error!r})") from error
+    if seen != (sent := Counts(TOOLS, CALLS, CALLS)):
+        raise WrongAnswerError(f"the upstream saw {seen} instead of {sent}")
 
 
 def exchange(
@@ -58,27 +77,20 @@ def exchange(
 
 
 def expected_answer(workload: Workload, protocol: Protocol) -> Answer:
-    finish = "stop" if protocol == Protocol.CHAT else "end_turn"
     if not workload.deltas:
         lorem = "lorem ipsum dolor sit amet consectetur "
-        return Answer((lorem * REPLY_BYTES)[:REPLY_BYTES], finish, INPUT_TOKENS, REPLY_BYTES // 4)
+        return Answer((lorem * REPLY_BYTES)[:REPLY_BYTES], FINISH[protocol], INPUT_TOKENS, REPLY_BYTES // 4)
     text = "".join(f"@@ tok{number} " for number in range(1, workload.deltas + 1))
-    return Answer(text, finish, INPUT_TOKENS, workload.deltas)
+    return Answer(text, FINISH[protocol], INPUT_TOKENS, workload.deltas)
 
 
 def read_answer(reply: str, protocol: Protocol, *, streamed: bool) -> Answer:
     """Stamps (`@<when>@`) are read as `@@`."""
-    match protocol, streamed:
-        case Protocol.CHAT, False:
-            answer = read_chat(json.loads(reply))
-        case Protocol.CHAT, True:
-            answer = read_chat_stream(reply)
-        case _, False:
-            answer = read_message(json.loads(reply))
-        case _:
-            answer = read_message_stream(reply)
-    text = re.sub(r"@\d{15}@", "@@", answer.text)
-    return Answer(text, answer.finish, answer.input_tokens, answer.output_tokens)
+    answer = STREAMS[protocol](reply) if streamed else WHOLES[protocol](json.loads(reply))
+    return replace(answer, text=re.sub(r"@\d{15}@", "@@", answer.text))
+
+
+# ---- one reader a protocol and form
 
 
 def read_chat(reply: dict[str, Any]) -> Answer:
@@ -127,12 +139,59 @@ def read_message_stream(reply: str) -> Answer:
     return Answer(text, finish, usage.get("input_tokens"), usage.get("output_tokens"))
 
 
+def read_response(reply: dict[str, Any]) -> Answer:
+    parts = [part for item in reply["output"] for part in item["content"]]
+    text, usage = "".join(part["text"] for part in parts), reply["usage"]
+    return Answer(text, reply["status"], usage["input_tokens"], usage["output_tokens"])
+
+
+def read_response_stream(reply: str) -> Answer:
+    """Clients take the text from the deltas or from the end: it has to be the same."""
+    events = [json.loads(line) for line in data_lines(reply)]
+    numbers = [event["sequence_number"] for event in events]
+    if numbers != list(range(len(events))):
+        raise ValueError(f"sequence numbers do not count from 0: {numbers}")
+    if (first := events[0]["type"]) != "response.created":
+        raise ValueError(f"the stream begins with {first}")
+    if (last := events[-1]["type"]) != "response.completed":
+        raise ValueError(f"the stream ends with {last}, not with response.completed")
+    text = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+    answer = read_response(events[-1]["response"])
+    if answer.text != text:
+        raise ValueError(f"the deltas say {text!r}, the end says {answer.text!r}")
+    return answer
+
+
+def read_content(reply: dict[str, Any]) -> Answer:
+    candidate, usage = reply["candidates"][0], reply.get("usageMetadata", {})
+    text = "".join(part["text"] for part in candidate.get("content", {}).get("parts", ()))
+    tokens = (usage.get("promptTokenCount"), usage.get("candidatesTokenCount"))
+    return Answer(text, candidate.get("finishReason"), *tokens)
+
+
+def read_content_stream(reply: str) -> Answer:
+    """Google's SDK raises on every line that is neither data nor empty, and on [DONE]."""
+    if strange := [line for line in reply.splitlines() if line and not line.startswith("data: {")]:
+        raise ValueError(f"no line for Gemini's clients: {strange[0]}")
+    *chunks, last = [read_content(json.loads(line)) for line in data_lines(reply)]
+    if last.finish is None or any(chunk.finish for chunk in chunks):
+        raise ValueError("the stream does not end with its only finishReason")
+    return replace(last, text="".join(chunk.text for chunk in (*chunks, last)))
+
+
+WHOLES: Final[Mapping[Protocol, Callable[[dict[str, Any]], Answer]]] = {
+    Protocol.CHAT: read_chat,
+    Protocol.MESSAGES: read_message,
+    Protocol.RESPONSES: read_response,
+    Protocol.GEMINI: read_content,
+}
+STREAMS: Final[Mapping[Protocol, Callable[[str], Answer]]] = {
+    Protocol.CHAT: read_chat_stream,
+    Protocol.MESSAGES: read_message_stream,
+    Protocol.RESPONSES: read_response_stream,
+    Protocol.GEMINI: read_content_stream,
+}
+
+
 def data_lines(reply: str) -> list[str]:
     return [line.removeprefix("data:").strip() for line in reply.splitlines() if line.startswith("data:")]
-
-
-def count_results(messages: list[dict[str, Any]]) -> int:
-    """Tool results of a request: messages in Chat, blocks of messages in Messages."""
-    blocks = [block for each in messages if isinstance(each["content"], list) for block in each["content"]]
-    kinds = [each["role"] for each in messages] + [block["type"] for block in blocks]
-    return kinds.count("tool") + kinds.count("tool_result")

@@ -16,21 +16,14 @@
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { STAMP = 17, GRACE_SECONDS = 10 };
+#include "buffer.h"
 
-typedef struct {
-    char *at;
-    size_t length, capacity;
-} Buffer;
+enum { STAMP = 17, GRACE_SECONDS = 10 };
 
 typedef struct {
     uint32_t *at; // microseconds
@@ -57,21 +50,6 @@ static uint64_t end; // no request starts after it
 static unsigned long long good, bad;
 static char excerpt[256]; // of the first bad reply
 static Samples first, whole, transit;
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-static void reserve(Buffer *b, size_t more)
-{
-    if (b->length + more <= b->capacity)
-        return;
-    b->capacity = 2 * (b->length + more);
-    b->at = realloc(b->at, b->capacity);
-}
 
 static void consume(Buffer *b, size_t count)
 {
@@ -164,13 +142,25 @@ static void complete(Connection *c)
 
 // ---- reading event streams
 
-static void read_data(Connection *c, const char *line, const char *line_end)
+static bool holds(const char *line, const char *line_end, const char *word)
 {
-    uint64_t now = now_us();
-    bool is_stamped = false;
-    if (!c->has_event)
-        record(&first, c->started, now);
-    c->has_event = true;
+    return memmem(line, (size_t)(line_end - line), word, strlen(word));
+}
+
+static bool is_end_mark(const char *line, const char *line_end)
+{
+    return holds(line, line_end, "[DONE]") || holds(line, line_end, "\"message_stop\"") ||
+           holds(line, line_end, "\"response.completed\"") || holds(line, line_end, "\"finishReason\"");
+}
+
+// Responses says the whole text again in each of the events that end a part, its item and the reply.
+static bool is_repetition(const char *line, const char *line_end)
+{
+    return holds(line, line_end, ".done\"") || holds(line, line_end, "\"response.completed\"");
+}
+
+static void read_pieces(Connection *c, const char *line, const char *line_end, uint64_t now)
+{
     for (const char *at = line; (at = memchr(at, '@', (size_t)(line_end - at))) && line_end - at >= STAMP;) {
         if (at[STAMP - 1] != '@') {
             at++;
@@ -178,19 +168,25 @@ static void read_data(Connection *c, const char *line, const char *line_end)
         }
         record(&transit, strtoull(at + 1, NULL, 10), now);
         c->deltas++;
-        is_stamped = true;
         at += STAMP;
     }
-    size_t length = (size_t)(line_end - line);
-    if (!is_stamped && (memmem(line, length, "[DONE]", 6) || memmem(line, length, "\"message_stop\"", 14)))
+}
+
+static void read_data(Connection *c, const char *line, const char *line_end)
+{
+    uint64_t now = now_us();
+    if (!c->has_event)
+        record(&first, c->started, now);
+    c->has_event = true;
+    if (c->deltas < wanted_deltas || !is_repetition(line, line_end))
+        read_pieces(c, line, line_end, now);
+    if (c->deltas >= wanted_deltas && is_end_mark(line, line_end))
         c->has_end_mark = true;
 }
 
 static void read_text(Connection *c, const char *bytes, size_t count)
 {
-    reserve(&c->text, count);
-    memcpy(c->text.at + c->text.length, bytes, count);
-    c->text.length += count;
+    append(&c->text, bytes, count);
     char *at = c->text.at, *text_end = at + c->text.length, *newline;
     if (c->status != 200)
         return; // an error: kept for the excerpt

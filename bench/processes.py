@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from bench.answers import exchange
+from bench.protocols import PROVIDERS, Protocol
+from dragoman.protocols import discover
 
 HERE: Final = Path(__file__).parent
 GATEWAY: Final = Path(sys.executable).parent / "dragoman"
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 READY_SECONDS: Final = 20
+SOURCES: Final = {"load": ("load.c",), "upstream": ("upstream.c", "replies.c")}
 
 
 class BenchError(Exception):
@@ -123,10 +126,10 @@ def find_nginx() -> str | None:
 
 def build(name: str, folder: Path) -> Path:
     program = folder / name
-    command = ["cc", "-O2", "-o", str(program), str(HERE / f"{name}.c")]
+    command = ["cc", "-O2", "-o", str(program), *(str(HERE / source) for source in SOURCES[name])]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
-        raise BenchError(f"cc cannot build bench/{name}.c:\n{made.stderr}")
+        raise BenchError(f"cc cannot build the {name}:\n{made.stderr}")
     return program
 
 
@@ -188,16 +191,12 @@ def upstream_counts(upstream: Server) -> tuple[int, int]:
 
 # ---- what is measured
 
-GATEWAY_CONFIG: Final = """\
-[providers.chat]
-protocol = "openai-chat"
-base_url = "http://127.0.0.1:{upstream}/v1"
+PROVIDER_CONFIG: Final = """\
+[providers.{name}]
+protocol = "{protocol}"
+base_url = "http://127.0.0.1:{upstream}{path}"
 api_key = "sk-up"
 
-[providers.anthropic]
-protocol = "anthropic-messages"
-base_url = "http://127.0.0.1:{upstream}"
-api_key = "sk-up"
 """
 
 # One worker, connections kept alive on both sides, no access log, nothing buffered on disk: the least that a proxy can do.
@@ -217,12 +216,22 @@ http {{
 """
 
 
+def spoken() -> tuple[Protocol, ...]:
+    """The protocols of ours that this gateway speaks."""
+    return tuple(each for each, provider in PROVIDERS.items() if provider.protocol in discover())
+
+
+def gateway_config(upstream_port: int) -> str:
+    providers = [vars(PROVIDERS[protocol]) for protocol in spoken()]
+    return "".join(PROVIDER_CONFIG.format(**provider, upstream=upstream_port) for provider in providers)
+
+
 @contextlib.contextmanager
 def gateway(upstream_port: int, cores: Cores, folder: Path) -> Iterator[Server]:
     if not GATEWAY.exists():
         raise BenchError(f"there is no `{GATEWAY}`; hint: `make setup`, then `make bench`")
     port, config = free_port(), folder / "dragoman.toml"
-    config.write_text(GATEWAY_CONFIG.format(upstream=upstream_port))
+    config.write_text(gateway_config(upstream_port))
     command = [str(GATEWAY), "serve", "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     with serving("dragoman", command, port, cores.measured, folder) as server:
         yield server

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from bench.workloads import RAW, TRANSLATED, WORKLOADS, Lane, Protocol, Workload
+from bench.plan import AGENT, BURST, GATEWAY, NGINX, Choice, nginx_lanes
+from bench.protocols import PAIRS, RAW, TRANSLATED, Lane
+from bench.workloads import WORKLOADS, Workload
 
-NGINX: Final = "nginx"
-GATEWAY: Final = "dragoman"
+PAIR_BURST_LIMIT: Final = 8
+"""Times nginx."""
+PAIR_AGENT_LIMIT: Final = 5
+"""Milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,15 @@ class Results:
         theirs = self.figures(NGINX, Lane(lane.upstream, lane.upstream), workload)
         return ours.us_per_request / theirs.us_per_request if ours and theirs else None
 
+    def microseconds(self, lane: Lane, workload: Workload) -> float | None:
+        """The gateway's CPU per request."""
+        figures = self.figures(GATEWAY, lane, workload)
+        return figures.us_per_request if figures else None
+
+    def milliseconds(self, lane: Lane, workload: Workload) -> float | None:
+        microseconds = self.microseconds(lane, workload)
+        return None if microseconds is None else microseconds / 1000
+
 
 # ---- targets
 
@@ -109,9 +122,16 @@ def ratio_of(workload: str, lane: Lane) -> Measure:
     return lambda results: results.ratio(lane, WORKLOADS[workload])
 
 
-def milliseconds_per_request(results: Results) -> float | None:
-    figures = results.figures(GATEWAY, TRANSLATED, WORKLOADS["agent"])
-    return figures.us_per_request / 1000 if figures else None
+def dearest_burst(results: Results) -> float | None:
+    return dearest(results.ratio(lane, BURST) for lane in PAIRS if not lane.is_raw)
+
+
+def dearest_agent(results: Results) -> float | None:
+    return dearest(results.milliseconds(lane, AGENT) for lane in PAIRS)
+
+
+def dearest(measured: Iterable[float | None]) -> float | None:
+    return max((each for each in measured if each is not None), default=None)
 
 
 def microseconds_per_event(results: Results) -> float | None:
@@ -124,8 +144,12 @@ TARGETS: Final = (
     Target("small JSON, translated", 6, "x nginx", ratio_of("json", TRANSLATED)),
     Target("burst stream, raw", 3, "x nginx", ratio_of("burst", RAW)),
     Target("burst stream, translated", 8, "x nginx", ratio_of("burst", TRANSLATED)),
-    Target("agent body streamed, translated", 4.5, "ms/request", milliseconds_per_request),
+    Target(
+        "agent body streamed, translated", 4.5, "ms/request", lambda results: results.milliseconds(TRANSLATED, AGENT)
+    ),
     Target("100 paced streams, translated", 70, "us/event", microseconds_per_event),
+    Target("burst stream, dearest translated pair", PAIR_BURST_LIMIT, "x nginx", dearest_burst),
+    Target("agent body, dearest pair", PAIR_AGENT_LIMIT, "ms/request", dearest_agent),
     Target("start to first /health", 0.5, "s", lambda results: results.start.seconds),
     Target("idle memory (RSS)", 50, "MB", lambda results: results.start.idle_mb),
 )
@@ -138,6 +162,14 @@ def verdicts(results: Results) -> list[Verdict]:
 # ---- printing
 
 LATENCY: Final = {"whole": "whole reply", "first": "first event", "transit": "an event's way"}
+
+
+def print_tables(results: Results, choice: Choice) -> None:
+    rows = [(NGINX, lane) for lane in nginx_lanes(choice.lanes)] + [(GATEWAY, lane) for lane in choice.lanes]
+    for workload in choice.workloads:
+        print_workload(results, workload, rows)
+    if choice.pairs:
+        print_pairs(results, choice.pairs)
 
 
 def print_workload(results: Results, workload: Workload, rows: Iterable[tuple[str, Lane]]) -> None:
@@ -156,17 +188,38 @@ def print_workload(results: Results, workload: Workload, rows: Iterable[tuple[st
         )
 
 
+def print_pairs(results: Results, pairs: Iterable[Lane]) -> None:
+    print(f"\npairs: CPU of the gateway   (A: {BURST.title}; B: {AGENT.title})")
+    print(f"  {'client -> upstream':22} {'A us/request':>13} {'A x nginx':>10} {'B ms/request':>13}")
+    for lane in pairs:
+        burst, agent = results.microseconds(lane, BURST), results.milliseconds(lane, AGENT)
+        ratio = results.ratio(lane, BURST)
+        print(
+            f"  {lane!s:22} {number(burst, 13, 1)} {number(ratio, 10, 1)} {number(agent, 13, 2)}"
+            f"{verdict_on_pair(lane, ratio, agent)}"
+        )
+
+
+def verdict_on_pair(lane: Lane, ratio: float | None, agent: float | None) -> str:
+    missed = []
+    if ratio is not None and ratio > PAIR_BURST_LIMIT and not lane.is_raw:
+        missed.append(f"A > {PAIR_BURST_LIMIT} x nginx")
+    if agent is not None and agent > PAIR_AGENT_LIMIT:
+        missed.append(f"B > {PAIR_AGENT_LIMIT} ms")
+    return f"  missed: {', '.join(missed)}" if missed else ""
+
+
 def print_start(start: Start) -> None:
     print(f"\nstart to first answered /health: {start.seconds:.2f} s (median)")
     print(f"memory (RSS): {start.idle_mb:.0f} MB idle after the start, {start.loaded_mb:.0f} MB after the load")
 
 
 def print_verdicts(all_verdicts: Sequence[Verdict]) -> None:
-    print(f"\n{'target':34} {'limit':>18} {'measured':>10}")
+    print(f"\n{'target':38} {'limit':>18} {'measured':>10}")
     for verdict in all_verdicts:
         target = verdict.target
         limit = f"<= {target.limit:g} {target.unit}"
-        print(f"{target.title:34} {limit:>18} {number(verdict.measured, 10, 2)}  {verdict.word}")
+        print(f"{target.title:38} {limit:>18} {number(verdict.measured, 10, 2)}  {verdict.word}")
 
 
 def number(value: float | None, width: int, digits: int) -> str:
@@ -203,9 +256,3 @@ def cell_as_json(cell: Cell) -> dict[str, object]:
     per_event = cell.cpu_seconds / cell.events * 1e6 if cell.events else None
     derived = {"us_per_request": cell.cpu_seconds / cell.requests * 1e6, "us_per_event": per_event}
     return {**vars(cell), **names, **derived}
-
-
-def nginx_lanes(lanes: Iterable[Lane]) -> list[Lane]:
-    """What nginx has to pass on, so that every lane has something to stand beside."""
-    upstreams = {lane.upstream for lane in lanes}
-    return [Lane(protocol, protocol) for protocol in Protocol if protocol in upstreams]

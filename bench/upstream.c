@@ -1,4 +1,4 @@
-// A scripted upstream: one epoll loop that answers Chat and Messages requests so fast that the gateway is what is measured.
+// A scripted upstream: one epoll loop that answers all four protocols so fast that the gateway is what is measured.
 //
 //     upstream PORT
 //
@@ -8,7 +8,8 @@
 //
 // It never sleeps unless PEERS_SLEEP is set: see load.c.
 //
-// POST .../chat/completions and .../messages; GET /stats, GET /last (the last POST's body); other GETs answer 200.
+// POST .../chat/completions, .../messages, .../responses, .../models/{model}:generateContent and :streamGenerateContent;
+// GET /stats, GET /last (the last POST's body); other GETs answer 200.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -16,7 +17,6 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,76 +24,26 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-typedef struct {
-    char *at;
-    size_t length, capacity;
-} Buffer;
+#include "replies.h"
 
 typedef struct Connection {
     int fd;
     Buffer in, out;
     size_t sent;        // how much of `out` has left
     bool waits_to_send; // the socket's buffer is full
-    bool speaks_chat;   // else Messages
-    bool wants_usage;   // Chat only tells it when asked
-    int pieces, pause_ms, bytes;
+    Reply reply;
+    int pause_ms;
     int piece;          // of the stream: the next one to make
     uint64_t due;       // when to make it
     struct Connection *earlier, *later; // in the list of those that are due
 } Connection;
 
 static int epoll;
-static unsigned long long requests, events; // for /stats
-static Buffer last_body;                    // for /last
+static unsigned long long requests; // for /stats
+static Buffer last_body;            // for /last
 static Connection dues = {.earlier = &dues, .later = &dues};
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-// ---- buffers
-
-static void reserve(Buffer *b, size_t more)
-{
-    if (b->length + more <= b->capacity)
-        return;
-    b->capacity = 2 * (b->length + more);
-    b->at = realloc(b->at, b->capacity);
-}
-
-static void append(Buffer *b, const char *bytes, size_t count)
-{
-    reserve(b, count);
-    memcpy(b->at + b->length, bytes, count);
-    b->length += count;
-}
-
-__attribute__((format(printf, 2, 3))) static void appendf(Buffer *b, const char *format, ...)
-{
-    va_list values;
-    reserve(b, 1024); // more than any of the templates below
-    va_start(values, format);
-    b->length += (size_t)vsnprintf(b->at + b->length, 1024, format, values);
-    va_end(values);
-}
-
-// One event of a stream, as one chunk of HTTP's chunked coding.
-__attribute__((format(printf, 2, 3))) static void event(Buffer *b, const char *format, ...)
-{
-    char text[1024];
-    va_list values;
-    va_start(values, format);
-    int count = vsnprintf(text, sizeof text, format, values);
-    va_end(values);
-    appendf(b, "%x\r\n%s\r\n", (unsigned)count, text);
-    events++;
-}
 
 // ---- who is due when: a list sorted by time. Pauses are mostly alike, so a new entry belongs at the end or close to it.
 
@@ -126,6 +76,7 @@ static bool drop(Connection *c)
     close(c->fd);
     free(c->in.at);
     free(c->out.at);
+    free(c->reply.said.at);
     free(c);
     return false;
 }
@@ -163,74 +114,11 @@ static bool answer(Connection *c, const char *body, size_t length)
     return flush(c);
 }
 
-// ---- what the two dialects say; piece 0 opens a stream, 1 to `pieces` are its text, the one after them ends it
-
-static void chat_chunk(Connection *c, const char *delta, const char *finish)
-{
-    event(&c->out,
-          "data: {\"id\":\"chatcmpl-fake\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"fake\","
-          "\"choices\":[{\"index\":0,\"delta\":%s,\"logprobs\":null,\"finish_reason\":%s}]}\n\n", delta, finish);
-}
-
-static void chat_piece(Connection *c, int piece)
-{
-    char delta[128];
-    if (piece == 0) {
-        chat_chunk(c, "{\"role\":\"assistant\",\"content\":\"\"}", "null");
-    } else if (piece <= c->pieces) {
-        snprintf(delta, sizeof delta, "{\"content\":\"@%015llu@ tok%d \"}", (unsigned long long)now_us(), piece);
-        chat_chunk(c, delta, "null");
-    } else {
-        chat_chunk(c, "{}", "\"stop\"");
-        if (c->wants_usage)
-            event(&c->out,
-                  "data: {\"id\":\"chatcmpl-fake\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-                  "\"model\":\"fake\",\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":%d,"
-                  "\"total_tokens\":%d}}\n\n", c->pieces, c->pieces + 12);
-        event(&c->out, "data: [DONE]\n\n");
-    }
-}
-
-static void messages_piece(Connection *c, int piece)
-{
-    Buffer *out = &c->out;
-    if (piece == 0) {
-        event(out, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_fake\","
-                   "\"type\":\"message\",\"role\":\"assistant\",\"model\":\"fake\",\"content\":[],\"stop_reason\":null,"
-                   "\"stop_sequence\":null,\"usage\":{\"input_tokens\":12,\"output_tokens\":1}}}\n\n");
-        event(out, "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,"
-                   "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n");
-    } else if (piece <= c->pieces) {
-        event(out, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"
-                   "\"delta\":{\"type\":\"text_delta\",\"text\":\"@%015llu@ tok%d \"}}\n\n",
-              (unsigned long long)now_us(), piece);
-    } else {
-        event(out, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n");
-        event(out, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\","
-                   "\"stop_sequence\":null},\"usage\":{\"output_tokens\":%d}}\n\n", c->pieces);
-        event(out, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
-    }
-}
-
 static bool answer_whole(Connection *c)
 {
-    static const char LOREM[] = "lorem ipsum dolor sit amet consectetur ";
     static Buffer body;
     body.length = 0;
-    appendf(&body, c->speaks_chat
-                       ? "{\"id\":\"chatcmpl-fake\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"fake\","
-                         "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\""
-                       : "{\"id\":\"msg_fake\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"fake\","
-                         "\"content\":[{\"type\":\"text\",\"text\":\"");
-    for (int i = 0; i < c->bytes; i++)
-        append(&body, LOREM + (size_t)i % (sizeof LOREM - 1), 1);
-    int tokens = c->bytes / 4;
-    if (c->speaks_chat)
-        appendf(&body, "\"},\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":12,"
-                       "\"completion_tokens\":%d,\"total_tokens\":%d}}", tokens, tokens + 12);
-    else
-        appendf(&body, "\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,"
-                       "\"usage\":{\"input_tokens\":12,\"output_tokens\":%d}}", tokens);
+    say_whole(&c->reply, &body);
     return answer(c, body.at, body.length);
 }
 
@@ -238,8 +126,8 @@ static bool go_on_streaming(Connection *c)
 {
     for (;;) {
         int piece = c->piece++;
-        (c->speaks_chat ? chat_piece : messages_piece)(c, piece);
-        if (piece > c->pieces) {
+        say_piece(&c->reply, piece, &c->out);
+        if (piece > c->reply.pieces) {
             append(&c->out, "0\r\n\r\n", 5);
             return flush(c);
         }
@@ -262,10 +150,10 @@ static bool begin_stream(Connection *c)
 
 // ---- reading requests
 
-// The value after the first `key` of a JSON text, or "". Enough for the bodies that the benchmark sends.
-static const char *value_of(const char *key, const char *json, size_t length)
+// What stands behind the first `key` of a text, a colon left out, or "". Enough for what the benchmark sends.
+static const char *value_of(const char *key, const char *text, size_t length)
 {
-    const char *end = json + length, *at = memmem(json, length, key, strlen(key));
+    const char *end = text + length, *at = memmem(text, length, key, strlen(key));
     if (!at)
         return "";
     for (at += strlen(key); at < end && (isspace((unsigned char)*at) || *at == ':'); at++)
@@ -275,7 +163,8 @@ static const char *value_of(const char *key, const char *json, size_t length)
 
 static int number_in(const char *model, char letter, int otherwise)
 {
-    for (; *model && *model != '"' && model[1] != '"'; model++)
+    const char *end = model + strcspn(model, "\": "); // of a JSON string, or of its place in a path
+    for (; model + 2 < end; model++)
         if (model[0] == '-' && model[1] == letter && isdigit((unsigned char)model[2]))
             return atoi(model + 2);
     return otherwise;
@@ -289,24 +178,47 @@ static bool path_ends(const char *head, const char *ending)
     return (size_t)(end - head) >= length && !memcmp(end - length, ending, length);
 }
 
+static const struct {
+    const char *ending; // of its path
+    Protocol protocol;
+} ROUTES[] = {{"/chat/completions", CHAT},
+              {"/messages", MESSAGES},
+              {"/responses", RESPONSES},
+              {":generateContent", GEMINI},
+              {":streamGenerateContent", GEMINI}};
+
+static bool find_protocol(const char *head, Protocol *protocol)
+{
+    for (size_t i = 0; i < sizeof ROUTES / sizeof *ROUTES; i++)
+        if (path_ends(head, ROUTES[i].ending)) {
+            *protocol = ROUTES[i].protocol;
+            return true;
+        }
+    return false;
+}
+
 static bool answer_post(Connection *c, const char *head, const char *body, size_t length)
 {
-    const char *model = value_of("\"model\"", body, length);
     requests++;
     last_body.length = 0;
     append(&last_body, body, length);
-    c->speaks_chat = path_ends(head, "/chat/completions");
-    c->wants_usage = *value_of("\"include_usage\"", body, length) == 't';
-    if (!c->speaks_chat && !path_ends(head, "/messages")) {
+    if (!find_protocol(head, &c->reply.protocol)) {
         fprintf(stderr, "upstream: unexpected request: %.*s\n", (int)strcspn(head, "\r"), head);
         return drop(c);
     }
-    if (*model == '"')
+    const char *model = value_of("\"model\"", body, length);
+    bool streams = *value_of("\"stream\"", body, length) == 't';
+    if (c->reply.protocol == GEMINI) { // its body names neither
+        model = value_of("/models/", head, strcspn(head, "\r"));
+        streams = path_ends(head, ":streamGenerateContent");
+    } else if (*model == '"') {
         model++;
-    c->pieces = number_in(model, 'n', 40);
+    }
+    c->reply.wants_usage = *value_of("\"include_usage\"", body, length) == 't';
+    c->reply.pieces = number_in(model, 'n', 40);
+    c->reply.bytes = number_in(model, 's', 400);
     c->pause_ms = number_in(model, 'd', 0);
-    c->bytes = number_in(model, 's', 400);
-    return *value_of("\"stream\"", body, length) == 't' ? begin_stream(c) : answer_whole(c);
+    return streams ? begin_stream(c) : answer_whole(c);
 }
 
 static bool answer_get(Connection *c, const char *head)

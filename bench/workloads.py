@@ -1,44 +1,11 @@
-"""What is asked: the lanes through the gateway, the workloads, and the bytes of their requests."""
+"""What is asked: the workloads, and the bytes of their requests."""
 
 import json
-import random
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, Literal
 
-Json = dict[str, object]
-
-
-class Protocol(StrEnum):
-    """A wire protocol that upstream.c speaks."""
-
-    CHAT = "chat"
-    MESSAGES = "messages"
-
-
-PATHS: Final = {Protocol.CHAT: "/v1/chat/completions", Protocol.MESSAGES: "/v1/messages"}
-PROVIDERS: Final = {Protocol.CHAT: "chat", Protocol.MESSAGES: "anthropic"}
-"""Names of the providers in the gateway's configuration, by what their upstream speaks."""
-
-
-@dataclass(frozen=True)
-class Lane:
-    """What the client speaks, and what the upstream does."""
-
-    client: Protocol
-    upstream: Protocol
-
-    def __str__(self) -> str:
-        return f"{self.client} -> {self.upstream}"
-
-    @property
-    def is_raw(self) -> bool:
-        return self.client == self.upstream
-
-
-RAW: Final = Lane(Protocol.CHAT, Protocol.CHAT)
-TRANSLATED: Final = Lane(Protocol.MESSAGES, Protocol.CHAT)
-LANES: Final = (RAW, TRANSLATED, Lane(Protocol.MESSAGES, Protocol.MESSAGES), Lane(Protocol.CHAT, Protocol.MESSAGES))
+from bench.agent import BODIES, conversation
+from bench.protocols import PROVIDERS, Json, Lane, Protocol
 
 
 @dataclass(frozen=True)
@@ -80,120 +47,68 @@ WORKLOADS: Final = {
     )
 }
 
+QUESTION: Final = "Say hello to the world, please."
+KEY: Final = "sk-bench-0123456789abcdef0123456789"
+KEY_OF_BOTH: Final = (f"Authorization: Bearer {KEY}", f"x-api-key: {KEY}", "anthropic-version: 2023-06-01")
+KEYS: Final = {
+    Protocol.CHAT: KEY_OF_BOTH,
+    Protocol.MESSAGES: KEY_OF_BOTH,
+    Protocol.RESPONSES: (f"Authorization: Bearer {KEY}",),
+    Protocol.GEMINI: (f"x-goog-api-key: {KEY}",),
+}
+
 
 def request_bytes(workload: Workload, lane: Lane, port: int) -> bytes:
     """The whole HTTP request, as it goes to nginx and to the gateway alike."""
-    model = f"{PROVIDERS[lane.upstream]}/{workload.model}"
+    model = f"{PROVIDERS[lane.upstream].name}/{workload.model}"
     body = json.dumps(request_body(workload, lane.client, model), ensure_ascii=False, separators=(",", ":")).encode()
     head = (
-        f"POST {PATHS[lane.client]} HTTP/1.1",
+        f"POST {request_path(workload, lane.client, model)} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
         "Content-Type: application/json",
-        "Authorization: Bearer sk-bench-0123456789abcdef0123456789",
-        "x-api-key: sk-bench-0123456789abcdef0123456789",
-        "anthropic-version: 2023-06-01",
+        *KEYS[lane.client],
         f"Accept: {'text/event-stream' if workload.deltas else 'application/json'}",
         f"Content-Length: {len(body)}",
     )
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
+def request_path(workload: Workload, protocol: Protocol, model: str) -> str:
+    match protocol:
+        case Protocol.CHAT:
+            return "/v1/chat/completions"
+        case Protocol.MESSAGES:
+            return "/v1/messages"
+        case Protocol.RESPONSES:
+            return "/v1/responses"
+        case Protocol.GEMINI:
+            method = "streamGenerateContent?alt=sse" if workload.deltas else "generateContent"
+            return f"/v1beta/models/{model}:{method}"
+
+
 def request_body(workload: Workload, protocol: Protocol, model: str) -> Json:
-    stream: Json = {"stream": bool(workload.deltas)}
-    if workload.deltas and protocol == Protocol.CHAT:
-        stream["stream_options"] = {"include_usage": True}
-    fixed: Json = {"model": model, "max_tokens": 1024, **stream}
-    if not workload.is_agent:
-        return {**fixed, "messages": [{"role": "user", "content": "Say hello to the world, please."}]}
-    talk = conversation(workload.arrow)
-    return {**fixed, **(chat_agent_body(talk) if protocol == Protocol.CHAT else messages_agent_body(talk))}
+    said = BODIES[protocol](conversation(workload.arrow)) if workload.is_agent else question(protocol)
+    return {**settings(protocol, model, streams=bool(workload.deltas)), **said}
 
 
-# ---- a coding agent's request in the middle of its work: 16 tools, a question and 60 tool calls with their results
-
-TOOLS: Final = 16
-CALLS: Final = 60
-# Also names of parameters, so without "model" and "stream": upstream.c takes the first that it finds.
-VOCABULARY: Final = (
-    "agent answer argument block branch buffer call change check client close count default directory error event field"
-    " file first folder function header index input key last length line list message module name number object option"
-    " order output parser path pattern process project read record reply request result return search server setting"
-    " source table target test text time token tool type update user value when with workspace write"
-)
-WORDS: Final = VOCABULARY.split()
-
-
-@dataclass(frozen=True)
-class Call:
-    """One turn of the agent: what it says, the tool it calls, what comes back."""
-
-    words: str
-    tool: str
-    arguments: dict[str, str]
-    result: str
+def settings(protocol: Protocol, model: str, *, streams: bool) -> Json:
+    match protocol:
+        case Protocol.CHAT:
+            usage: Json = {"stream_options": {"include_usage": True}} if streams else {}
+            return {"model": model, "max_tokens": 1024, "stream": streams, **usage}
+        case Protocol.MESSAGES:
+            return {"model": model, "max_tokens": 1024, "stream": streams}
+        case Protocol.RESPONSES:  # agents send their whole history, so that nothing has to be stored
+            return {"model": model, "max_output_tokens": 1024, "stream": streams, "store": False}
+        case Protocol.GEMINI:  # the path says the rest
+            return {"generationConfig": {"maxOutputTokens": 1024}}
 
 
-@dataclass(frozen=True)
-class Conversation:
-    """The same for both protocols."""
-
-    system: str
-    tools: tuple[tuple[str, str, Json], ...]
-    question: str
-    calls: tuple[Call, ...]
-
-
-def conversation(arrow: str) -> Conversation:
-    """Always the same one."""
-    dice = random.Random(20261121)
-
-    def prose(count: int) -> str:
-        return " ".join(dice.choices(WORDS, k=count)).capitalize() + "."
-
-    def code(lines: int) -> str:
-        """Quotes, tabs, line ends: what makes JSON strings dear."""
-        name = dice.choices(WORDS, k=lines)
-        return "".join(
-            f'{number:4}\t    {word} = {dice.choice(WORDS)}["{dice.choice(WORDS)}"]  # {prose(4)}{arrow * (number % 16 == 0)}\n'
-            for number, word in enumerate(name)
-        )
-
-    def schema() -> Json:
-        parameters = dice.sample(WORDS, k=6)
-        properties = {each: {"type": "string", "description": prose(10)} for each in parameters}
-        return {"type": "object", "properties": properties, "required": parameters[:2], "additionalProperties": False}
-
-    tools = tuple((f"tool_{number}", prose(200), schema()) for number in range(TOOLS))
-    calls = tuple(
-        Call(prose(30), f"tool_{dice.randrange(TOOLS)}", {"path": f"src/{prose(2)}", "text": code(3)}, code(54))
-        for _ in range(CALLS)
-    )
-    return Conversation(prose(1800), tools, prose(40), calls)
-
-
-def chat_agent_body(talk: Conversation) -> Json:
-    messages: list[Json] = [{"role": "system", "content": talk.system}, {"role": "user", "content": talk.question}]
-    for number, call in enumerate(talk.calls):
-        function = {"name": call.tool, "arguments": json.dumps(call.arguments, ensure_ascii=False)}
-        tool_calls = [{"id": f"call_{number}", "type": "function", "function": function}]
-        messages.append({"role": "assistant", "content": call.words, "tool_calls": tool_calls})
-        messages.append({"role": "tool", "tool_call_id": f"call_{number}", "content": call.result})
-    tools = [
-        {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}
-        for name, description, schema in talk.tools
-    ]
-    return {"tools": tools, "messages": messages}
-
-
-def messages_agent_body(talk: Conversation) -> Json:
-    messages: list[Json] = [{"role": "user", "content": talk.question}]
-    for number, call in enumerate(talk.calls):
-        id = f"toolu_{number}"
-        use = {"type": "tool_use", "id": id, "name": call.tool, "input": call.arguments}
-        messages.append({"role": "assistant", "content": [{"type": "text", "text": call.words}, use]})
-        result = {"type": "tool_result", "tool_use_id": id, "content": call.result}
-        messages.append({"role": "user", "content": [result]})
-    tools = [
-        {"name": name, "description": description, "input_schema": schema} for name, description, schema in talk.tools
-    ]
-    return {"system": [{"type": "text", "text": talk.system}], "tools": tools, "messages": messages}
+def question(protocol: Protocol) -> Json:
+    match protocol:
+        case Protocol.CHAT | Protocol.MESSAGES:
+            return {"messages": [{"role": "user", "content": QUESTION}]}
+        case Protocol.RESPONSES:
+            return {"input": [{"role": "user", "content": QUESTION}]}
+        case Protocol.GEMINI:
+            return {"contents": [{"role": "user", "parts": [{"text": QUESTION}]}]}

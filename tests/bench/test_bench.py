@@ -1,23 +1,25 @@
 """The benchmark measures what it says: real work, checked answers."""
 
 import json
-from collections.abc import Iterator
+import tomllib
 from dataclasses import replace
 
 import pytest
 
 from bench import processes
 from bench.__main__ import Row, Stand
-from bench.answers import read_answer
-from bench.processes import Cores
-from bench.report import GATEWAY, NGINX, TARGETS, Cell, Results, Start, verdicts
-from bench.workloads import LANES, RAW, WORKLOADS, Lane, Protocol, Workload, request_body, request_bytes
-
-needs_instruments = pytest.mark.skipif(bool(processes.missing_tools()), reason="needs Linux, cc and taskset")
+from bench.agent import BODIES, CALLS, TOOLS, Counts, conversation, counts
+from bench.answers import WrongAnswerError, check_arrival, read_answer
+from bench.plan import AGENT, BURST, GATEWAY, NGINX, ChoiceError, choose
+from bench.protocols import CORE, PAIRS, PROVIDERS, RAW, Lane, Protocol
+from bench.report import TARGETS, Cell, Results, Start, print_pairs, verdicts
+from bench.workloads import WORKLOADS, Workload, request_body, request_bytes
+from dragoman.protocols import discover
+from dragoman.settings.records import PROTOCOLS
 
 
 @pytest.mark.parametrize("name", ["agent", "arrows"])
-@pytest.mark.parametrize("lane", LANES, ids=str)
+@pytest.mark.parametrize("lane", PAIRS, ids=str)
 def test_an_agent_body_is_always_the_same_300_kilobytes(lane: Lane, name: str) -> None:
     body = request_bytes(WORKLOADS[name], lane, 80)
     assert body == request_bytes(WORKLOADS[name], lane, 80)
@@ -25,28 +27,62 @@ def test_an_agent_body_is_always_the_same_300_kilobytes(lane: Lane, name: str) -
     assert body.isascii() == (name == "agent")
 
 
-@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("protocol", [Protocol.CHAT, Protocol.MESSAGES, Protocol.RESPONSES])
 def test_the_upstream_finds_the_model_wherever_a_gateway_puts_it(protocol: Protocol) -> None:
-    """upstream.c takes the first `"model"` and the first `"stream"` of a body, without parsing it."""
-    body = json.dumps(request_body(WORKLOADS["agent"], protocol, "chat/fake"))
+    """upstream.c takes the first `"model"` and the first `"stream"` of a body, without parsing it; Gemini's are in the path."""
+    body = json.dumps(request_body(AGENT, protocol, "chat/fake"))
     assert body.count('"model"') == 1
     assert body.count('"stream"') == 1
 
 
-def test_a_stream_without_its_end_is_no_answer() -> None:
-    with pytest.raises(ValueError, match="DONE"):
-        read_answer('data: {"choices":[]}\n\n', Protocol.CHAT, streamed=True)
-    with pytest.raises(ValueError, match="message_stop"):
-        read_answer('data: {"type":"ping"}\n\n', Protocol.MESSAGES, streamed=True)
+@pytest.mark.parametrize("protocol", Protocol)
+def test_an_agents_work_is_counted_and_missed(protocol: Protocol) -> None:
+    assert counts(request_body(AGENT, protocol, "chat/fake"), protocol) == Counts(TOOLS, CALLS, CALLS)
+    talk = conversation("->")
+    with pytest.raises(WrongAnswerError, match="calls=59, results=59"):
+        check_arrival(BODIES[protocol](replace(talk, calls=talk.calls[1:])), protocol)
 
 
-@pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    if missing := processes.missing_tools():
-        pytest.skip(missing)
-    cores, folder = Cores.of_this_machine(), tmp_path_factory.mktemp("bench")
-    with processes.scripted_upstream(cores, folder) as upstream:
-        yield Stand(cores, folder, processes.build("load", folder), upstream)
+STREAMS_WITHOUT_END = {
+    Protocol.CHAT: ('data: {"choices":[]}\n\n', "DONE"),
+    Protocol.MESSAGES: ('data: {"type":"ping"}\n\n', "message_stop"),
+    Protocol.RESPONSES: ('data: {"type":"response.created","sequence_number":0}\n\n', "response.completed"),
+    Protocol.GEMINI: ('data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}\n\n', "finishReason"),
+}
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_stream_without_its_end_is_no_answer(protocol: Protocol) -> None:
+    stream, end = STREAMS_WITHOUT_END[protocol]
+    with pytest.raises(ValueError, match=end):
+        read_answer(stream, protocol, streamed=True)
+
+
+def test_numbers_that_skip_and_an_end_that_says_something_else_are_no_answer() -> None:
+    first, last = '{"type":"response.created","sequence_number":0}', '{"type":"response.completed","sequence_number":2}'
+    with pytest.raises(ValueError, match="count from 0"):
+        read_answer(f"data: {first}\n\ndata: {last}\n\n", Protocol.RESPONSES, streamed=True)
+    delta = '{"type":"response.output_text.delta","sequence_number":1,"delta":"yes"}'
+    said = '{"status":"completed","output":[{"content":[{"text":"no"}]}],"usage":{"input_tokens":1,"output_tokens":1}}'
+    last = f'{{"type":"response.completed","sequence_number":2,"response":{said}}}'
+    with pytest.raises(ValueError, match=r"'yes'.*'no'"):
+        read_answer(f"data: {first}\n\ndata: {delta}\n\ndata: {last}\n\n", Protocol.RESPONSES, streamed=True)
+
+
+@pytest.mark.parametrize("line", ["event: message", ": heartbeat", "data: [DONE]"])
+def test_what_googles_sdk_raises_on_is_no_answer(line: str) -> None:
+    end = 'data: {"candidates":[{"finishReason":"STOP"}]}'
+    assert read_answer(f"{end}\r\n\r\n", Protocol.GEMINI, streamed=True).finish == "STOP"
+    with pytest.raises(ValueError, match="no line for"):
+        read_answer(f"{line}\n{end}\n\n", Protocol.GEMINI, streamed=True)
+
+
+def test_every_protocol_is_measured_as_client_and_as_upstream() -> None:
+    assert {provider.protocol for provider in PROVIDERS.values()} == set(PROTOCOLS)
+    assert len(set(PAIRS)) == len(Protocol) ** 2
+
+
+# ---- the instruments among themselves
 
 
 @pytest.mark.parametrize("workload", WORKLOADS.values(), ids=list(WORKLOADS))
@@ -78,3 +114,62 @@ def test_a_target_is_met_missed_or_not_measured() -> None:
     assert found["burst stream, raw"] == "not measured"
     assert found["start to first /health"] == "met"
     assert len(found) == len(TARGETS)
+
+
+# ---- what a run is made of
+
+
+def test_by_default_the_core_lanes_and_all_pairs_are_measured_and_nothing_twice() -> None:
+    tasks = choose(None, None, quick=False).tasks(2)
+    loads = [(task.server, task.lane, task.workload) for task in tasks]
+    assert len(loads) == len(set(loads))
+    core = [task for task in tasks if task.seconds == 2]
+    assert {task.lane for task in core if task.server == GATEWAY} == set(CORE)
+    assert {task.workload.name for task in core} == set(WORKLOADS)
+    for workload in (BURST, AGENT):
+        assert {task.lane for task in tasks if (task.server, task.workload) == (GATEWAY, workload)} == set(PAIRS)
+    behind_nginx = {task.lane.upstream for task in tasks if (task.server, task.workload) == (NGINX, BURST)}
+    assert behind_nginx == set(Protocol)
+
+
+def test_one_option_leaves_out_what_the_other_one_would_choose() -> None:
+    assert choose("json,burst", None, quick=False).pairs == ()
+    assert choose(None, "chat-gemini", quick=False).workloads == ()
+
+
+def test_pairs_are_chosen_by_a_protocol_or_one_by_one() -> None:
+    assert choose(None, "chat-gemini", quick=False).pairs == (Lane(Protocol.CHAT, Protocol.GEMINI),)
+    assert len(choose(None, "gemini", quick=False).pairs) == 7
+    assert len(choose(None, "gemini,responses", quick=False).pairs) == 12
+    with pytest.raises(ChoiceError, match="no pair `latin`"):
+        choose(None, "latin", quick=False)
+    with pytest.raises(ChoiceError, match="no workload `sleep`"):
+        choose("json,sleep", None, quick=False)
+
+
+def test_pairs_of_a_protocol_that_the_gateway_does_not_speak_are_left_out() -> None:
+    choice = choose(None, None, quick=False).spoken_by([Protocol.CHAT, Protocol.MESSAGES])
+    assert set(choice.pairs) == set(CORE)
+    assert choice.lanes == CORE
+
+
+def test_the_gateway_has_a_provider_for_each_protocol_that_it_speaks() -> None:
+    providers = tomllib.loads(processes.gateway_config(4000))["providers"]
+    assert {each["protocol"] for each in providers.values()} == set(discover())
+
+
+def test_the_dearest_pair_decides_and_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    cheap, dear = Lane(Protocol.CHAT, Protocol.GEMINI), Lane(Protocol.RESPONSES, Protocol.GEMINI)
+    nginx = Cell(NGINX, Lane(Protocol.GEMINI, Protocol.GEMINI), BURST, 0, 1000, 0, 0.1, 1.0, 500, 900, 0.0)
+    cells = [nginx]
+    for lane, times in ((cheap, 4.0), (dear, 9.0)):
+        cells.append(replace(nginx, server=GATEWAY, lane=lane, cpu_seconds=0.1 * times))
+        cells.append(replace(cells[-1], workload=AGENT, cpu_seconds=times))
+    results = Results(tuple(cells), Start(0.4, 40, 60))
+    found = {each.target.title: each for each in verdicts(results)}
+    assert found["burst stream, dearest translated pair"].measured == pytest.approx(9)
+    assert found["agent body, dearest pair"].measured == pytest.approx(9)
+    print_pairs(results, [cheap, dear])
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert "missed" not in first
+    assert second.endswith("missed: A > 8 x nginx, B > 5 ms")
