@@ -179,7 +179,7 @@ def chat_answer(reply: Mapping[str, Any], *, streams: bool) -> Answer:
 # Gemini
 
 
-def function_call(name: str, id: str | None = None, signature: str | None = None, **args: Any) -> Json:  # noqa: A002
+def function_call(name: str, id: str | None = None, signature: str | None = None, **args: Any) -> Json:
     """Return a part that calls a function."""
     call = {"name": name, "args": args} if id is None else {"name": name, "args": args, "id": id}
     part: Json = {"functionCall": call}

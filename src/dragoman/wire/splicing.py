@@ -35,7 +35,7 @@ class NameField:
         for found in self.pattern.finditer(lines):
             end = lines.find(b"\n", found.end())
             event = lines[lines.rfind(b"\n", 0, found.start()) + 1 : end if end >= 0 else len(lines)]
-            with suppress(msgspec.DecodeError):
+            with suppress(*UNREADABLE):
                 if self.read(event[event.find(b"{") :]) == msgspec.json.decode(b'"%b"' % found.group(2)):
                     return found
         return None
