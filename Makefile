@@ -3,6 +3,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 ARGS ?=
+FUZZ_SECONDS ?= 300
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +21,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo serve test check format-check lint types contracts fix bench test-clients lock clean
+.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz test-clients lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +78,13 @@ fix: $(STAMP) ## repair what a machine can: lint, format, generated docs
 
 bench: $(STAMP) ## measure CPU per request and per event
 	$(BIN)/python -m bench $(ARGS)
+
+fuzz: $(STAMP) ## feed damaged traffic to every decoder and endpoint, new each time, for FUZZ_SECONDS (300)
+	@end=$$(( $$(date +%s) + $(FUZZ_SECONDS) )); \
+	while [ "$$(date +%s)" -lt "$$end" ]; do \
+		$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --hypothesis-profile=fuzz -q \
+			tests/conformance tests/gateway/test_fuzz.py $(ARGS) || exit 1; \
+	done
 
 test-clients: $(STAMP) ## run the real coding agents through the gateway (fetches them from npm)
 	$(BIN)/python -m tests.clients $(ARGS)
