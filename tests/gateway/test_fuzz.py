@@ -132,7 +132,7 @@ def test_any_answer_of_an_upstream_is_a_legal_reply_or_its_failure(
         upstream_server.answers(stream_answer(*(piece for piece in (said[:99], said[99:]) if piece), is_cut=is_cut))
     else:
         upstream_server.answers(json_answer(said, status))
-    body = addressed(requests_of(client)[0 if streams else 1], upstream)
+    body = addressed(requests_of(client)[0 if streams else -1], upstream)
     answer = fuzzed.post(
         path_of(GENERATING[client.name], upstream), content=body, headers={"content-type": "application/json"}
     )
