@@ -39,6 +39,7 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.seals import Seal, write_seal
 from dragoman.protocols import discover
+from dragoman.wire.reading import UNREADABLE
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 CODECS = discover()
@@ -197,9 +198,11 @@ def damaged_stream(draw: st.DrawFn, samples: Sequence[bytes]) -> bytes:
 
 def _damaged_event(draw: st.DrawFn, event: bytes) -> bytes:
     head, mark, data = event.partition(b"data: ")
-    if not data.startswith(b"{"):
+    try:
+        value = msgspec.json.decode(data)
+    except UNREADABLE:  # damaged already
         return event
-    return head + mark + _written(_damaged(draw, msgspec.json.decode(data)))
+    return head + mark + _written(_damaged(draw, value))
 
 
 def any_request(codec: Codec) -> st.SearchStrategy[bytes]:
