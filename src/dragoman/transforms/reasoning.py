@@ -27,12 +27,12 @@ Put = Callable[[bytes, bytes], None]
 _ODD: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _MOST_EVENTS: Final = 100_000
 _DIGEST: Final = 16
+_PRINTS: Final = 2 * _DIGEST
 
 
 class _Thought(msgspec.Struct, frozen=True, array_like=True):
-    """What stood between the call before and this one, and what the call itself carried; `call` is its fingerprint."""
+    """What stood between the call before and this one, and what the call itself carried."""
 
-    call: bytes
     blocks: tuple[Text | Reasoning, ...]
     seal: Seal | None = None
 
@@ -67,11 +67,12 @@ class Memory:
         if not self.is_known and not any(thought.seals for _, thought in thoughts):
             return
         seen = Counter(_plain_id(call) for message in history for call in _calls(message.blocks))
-        for id_, thought in thoughts:
+        for call, thought in thoughts:
+            id_ = _plain_id(call)
             key = self._key(id_, seen[id_])
             seen[id_] += 1
             if thought.seals:
-                self._put(key, _write(thought))
+                self._put(key, _fingerprints(call) + _write(thought))
             elif self._get(key):
                 self._put(key, b"")  # the turn was asked for again, and this time nothing was thought
         self._put(self._scope, b"")
@@ -98,22 +99,32 @@ class Memory:
             return turn
         items = [_Item(place, block) for place, message in enumerate(turn) for block in message.blocks]
         thoughts: dict[int, _Thought] = {}
+        fingerprints: dict[int, bytes] = {}
+        stretch: list[Block] = []
         for number, (_, block) in enumerate(items):
-            if isinstance(block, ToolCall) and block.kind is not ToolKind.HOSTED:
-                thought = self._recall(block, seen)
-                if thought and (own := upstream.own(thought)).seals:
-                    thoughts[number] = own
-        if not thoughts or _rebuilt(items, thoughts) == items:
+            if not isinstance(block, ToolCall) or block.kind is ToolKind.HOSTED:
+                stretch.append(block)
+                continue
+            data = self._recall(block, seen)
+            # Most clients that return anything return all of it: then this comparison is the whole work.
+            if data and data[_PRINTS:] != _write((stretch, block.seal)):
+                own = upstream.own(_read(data[_PRINTS:]))
+                if own.seals:
+                    thoughts[number], fingerprints[number] = own, data[:_PRINTS]
+            stretch = []
+        if not thoughts or (rebuilt := _rebuilt(items, thoughts)) == items:
             return turn
         # Only now, because it takes time for long arguments: are these the calls that it was thought for?
-        sure = {number: one for number, one in thoughts.items() if _fingerprint(items[number].block) == one.call}
-        return _regrouped(turn, _rebuilt(items, sure)) if sure else turn
+        sure = {number: thoughts[number] for number, one in fingerprints.items() if _is_of(items[number].block, one)}
+        if len(sure) < len(thoughts):
+            rebuilt = _rebuilt(items, sure)
+        return _regrouped(turn, rebuilt) if sure else turn
 
-    def _recall(self, call: ToolCall, seen: Counter[str]) -> _Thought | None:
+    def _recall(self, call: ToolCall, seen: Counter[str]) -> bytes | None:
         id_ = _plain_id(call)
-        data = self._get(self._key(id_, seen[id_]))
-        seen[id_] += 1
-        return _read(data) if data else None
+        number = seen.get(id_, 0)
+        seen[id_] = number + 1
+        return self._get(self._key(id_, number))
 
     def _key(self, id_: str, number: int) -> bytes:
         return b"%b%d:%b" % (self._scope, number, id_.encode(errors="surrogatepass"))
@@ -164,8 +175,8 @@ def first_words(request: Request) -> str:
 # What is kept -------------------------------------------------------------------------------------------------------
 
 
-def _thoughts(blocks: Iterable[Block]) -> Iterator[tuple[str, _Thought]]:
-    """Yield for each call its id and what belongs to it; what was thought behind the last call belongs to that."""
+def _thoughts(blocks: Iterable[Block]) -> Iterator[tuple[ToolCall, _Thought]]:
+    """Yield each call and what belongs to it; what was thought behind the last call belongs to that."""
     found: list[tuple[ToolCall, list[Text | Reasoning]]] = []
     before: list[Text | Reasoning] = []
     for block in blocks:
@@ -182,7 +193,7 @@ def _thoughts(blocks: Iterable[Block]) -> Iterator[tuple[str, _Thought]]:
     if found:
         found[-1][1].extend(block for block in before if isinstance(block, Reasoning))
     for call, stretch in found:
-        yield _plain_id(call), _Thought(_fingerprint(call), tuple(stretch), call.seal)
+        yield call, _Thought(tuple(stretch), call.seal)
 
 
 def _is_thought(event: Event) -> bool:
@@ -201,13 +212,24 @@ def _plain_id(call: ToolCall) -> str:
     return _ODD.sub("_", call.id)
 
 
-def _fingerprint(call: Block) -> bytes:
-    """Return a hash of a call's name and arguments, the same whichever client has read and written them."""
+def _fingerprints(call: ToolCall) -> bytes:
+    """Return two hashes of a call's name and arguments: as they came, and however a client writes them."""
+    return _hash(call.name, call.arguments.encode(errors="surrogatepass")) + _hash(
+        call.name, _canonical(call.arguments)
+    )
+
+
+def _is_of(call: Block, fingerprints: bytes) -> bool:
+    """Tell whether these are the fingerprints of `call`."""
     if not isinstance(call, ToolCall):
-        return b""
-    digest = blake2b(call.name.encode(errors="surrogatepass"), digest_size=_DIGEST)
-    digest.update(b"\0" + _canonical(call.arguments))
-    return digest.digest()
+        return False
+    given = call.arguments.encode(errors="surrogatepass")
+    as_it_came, canonical = fingerprints[:_DIGEST], fingerprints[_DIGEST:]
+    return _hash(call.name, given) == as_it_came or _hash(call.name, _canonical(call.arguments)) == canonical
+
+
+def _hash(name: str, arguments: bytes) -> bytes:
+    return blake2b(b"%b\0%b" % (name.encode(errors="surrogatepass"), arguments), digest_size=_DIGEST).digest()
 
 
 def _canonical(arguments: str) -> bytes:
@@ -238,7 +260,7 @@ class _Upstream(NamedTuple):
     def own(self, thought: _Thought) -> _Thought:
         """Return what of `thought` may go there."""
         blocks = (self._own_block(block) for block in thought.blocks)
-        return _Thought(thought.call, tuple(block for block in blocks if block), self._own_seal(thought.seal))
+        return _Thought(tuple(block for block in blocks if block), self._own_seal(thought.seal))
 
     def _own_block(self, block: Text | Reasoning) -> Text | Reasoning | None:
         seal = self._own_seal(block.seal)
