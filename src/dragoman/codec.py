@@ -204,6 +204,8 @@ class Codec:
     """Request headers by which this protocol's clients are known, where a path is shared (`/v1/models`)."""
     lists_claude_shaped: bool = False
     """Whether its clients keep only models with `claude` in their names (Claude Code, Claude Desktop)."""
+    tool_names_begin_with_letter: bool = False
+    """Whether a tool's name has to begin with a letter or `_`; others are renamed reversibly."""
     array_of: Callable[[], Transducer[bytes, bytes]] | None = None
     """Makes a JSON array of a stream's events, for clients that do not ask for events (`alt=sse`); None: all want events."""
     encode_page: Callable[[Sequence[ModelCard], Mapping[str, str]], bytes] | None = None

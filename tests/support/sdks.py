@@ -9,6 +9,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import anthropic
 import openai
 from anthropic.types.message import Message
+from google import genai
+from google.genai import types
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat.chat_completion import ChatCompletion
 
@@ -35,6 +37,15 @@ def openai_client(url: str, **options: Any) -> Iterator[openai.OpenAI]:
         yield client
 
 
+@contextmanager
+def google_client(url: str, **options: Any) -> Iterator[genai.Client]:
+    retries = types.HttpRetryOptions(attempts=1)
+    with genai.Client(
+        api_key=KEY, http_options=types.HttpOptions(base_url=url, timeout=20_000, retry_options=retries, **options)
+    ) as client:
+        yield client
+
+
 def ask_messages(client: anthropic.Anthropic, *, streams: bool, **request: Any) -> Told[Message]:
     """Ask with the Anthropic SDK; a question is enough where nothing else matters."""
     request = {"max_tokens": 1000, "messages": [{"role": "user", "content": "Hello?"}], **request}
@@ -58,6 +69,58 @@ def ask_chat(client: openai.OpenAI, *, streams: bool, **request: Any) -> Told[Ch
     for chunk in raw.parse():
         state.handle_chunk(chunk)
     return Told(state.current_completion_snapshot, raw.headers)
+
+
+class Content(NamedTuple):
+    """What the Google SDK makes of a reply: all chunks of it, the only one of a reply that came whole."""
+
+    chunks: list[types.GenerateContentResponse]
+
+    @property
+    def parts(self) -> list[types.Part]:
+        """The parts that say something, those of words as they came."""
+        parts = [part for content in self.contents for part in content.parts or []]
+        return [part for part in parts if part != types.Part(text="")]
+
+    @property
+    def contents(self) -> list[types.Content]:
+        """What the SDK's chats put into the history: a content for each chunk."""
+        return [one.candidates[0].content for one in self.chunks if one.candidates and one.candidates[0].content]
+
+    @property
+    def last(self) -> types.GenerateContentResponse:
+        """The chunk with the end and the figures in it."""
+        return self.chunks[-1]
+
+    @property
+    def finish(self) -> str | None:
+        """Why the reply ended."""
+        reason = (self.last.candidates or [types.Candidate()])[0].finish_reason
+        return reason.value if reason else None
+
+    @property
+    def text(self) -> str:
+        """The words, thought left out."""
+        return "".join(part.text or "" for part in self.parts if not part.thought)
+
+    @property
+    def thought(self) -> str:
+        """The thought."""
+        return "".join(part.text or "" for part in self.parts if part.thought)
+
+    @property
+    def calls(self) -> list[tuple[str | None, str | None, dict[str, Any] | None]]:
+        """Id, name and arguments of each call."""
+        calls = [part.function_call for part in self.parts if part.function_call]
+        return [(call.id, call.name, call.args) for call in calls]
+
+
+def ask_gemini(client: genai.Client, *, streams: bool, model: str, contents: Any = "Hello?", **config: Any) -> Content:
+    """Ask with the Google SDK; a question is enough where nothing else matters."""
+    settings = types.GenerateContentConfig(**config)
+    if streams:
+        return Content(list(client.models.generate_content_stream(model=model, contents=contents, config=settings)))
+    return Content([client.models.generate_content(model=model, contents=contents, config=settings)])
 
 
 def said(reply: Message) -> list[dict[str, Any]]:

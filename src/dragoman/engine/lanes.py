@@ -285,7 +285,8 @@ def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Reque
     if memory:
         request = memory.restored(request, attempt.protocol, attempt.provider)
     request = fit_call_ids(repair(request, ledger), attempt.dialect.tool_call_id_length)
-    request, renames = shorten(request, attempt.dialect.tool_name_limit, ledger)
+    limit, by_letter = attempt.dialect.tool_name_limit, errand.upstream.tool_names_begin_with_letter
+    request, renames = shorten(request, limit, ledger, begin_with_letter=by_letter)
     if errand.upstream.caches_by_breakpoint:
         return with_breakpoints(request, ledger), renames
     # A key that the server would not take need not be made, and is no loss when it is not sent.

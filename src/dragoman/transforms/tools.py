@@ -15,6 +15,7 @@ from dragoman.ir.request import Block, HostedTool, Message, Request, Tool, ToolC
 from dragoman.transforms.free_text import RestoreText, free_text_tools, restore_text
 
 _is_plain: Final = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
+_begins_with_letter: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*").fullmatch
 _OTHER: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _HASH_LENGTH: Final = 8
 
@@ -38,22 +39,27 @@ class Renames:
 NO_RENAMES: Final = Renames()
 
 
-def shorten(request: Request, limit: int, ledger: Ledger) -> tuple[Request, Renames]:
+def shorten(
+    request: Request, limit: int, ledger: Ledger, *, begin_with_letter: bool = False
+) -> tuple[Request, Renames]:
     """Return `request` with tool names of at most `limit` plain characters, and what was renamed.
+
+    `begin_with_letter`: the first of them has to be a letter or `_`.
 
     The tools, the tool choice and the calls in the history change together. A name always gets the same short form,
     whatever else is offered, so that the prefix of a conversation stays as it is. With nothing to rename the same
     object comes back.
     """
     names = dict.fromkeys(_names(request))
-    refused = [name for name in names if len(name) > limit or not _is_plain(name)]
+    is_legal = _begins_with_letter if begin_with_letter else _is_plain
+    refused = [name for name in names if len(name) > limit or not is_legal(name)]
     free_text = free_text_tools(request)
     if not refused:
         return request, Renames(free_text=free_text) if free_text else NO_RENAMES
     taken = set(names).difference(refused)
     there: dict[str, str] = {}
     for name in refused:
-        there[name] = _short(name, limit, taken)
+        there[name] = _short(name, limit, taken, "" if is_legal(name[:1]) else "_")
         taken.add(there[name])
         ledger.emulated(
             "tool_name", _path(request, name), f"`{name}` travels as `{there[name]}` and comes back in the reply"
@@ -112,9 +118,9 @@ def _names(request: Request) -> Iterator[str]:
                 yield block.name
 
 
-def _short(name: str, limit: int, taken: set[str]) -> str:
+def _short(name: str, limit: int, taken: set[str], start: str = "") -> str:
     """Return a readable beginning and a hash of the whole name: the same each time, salted only when two meet."""
-    beginning = _OTHER.sub("_", name)[: max(limit - _HASH_LENGTH - 1, 0)]
+    beginning = (start + _OTHER.sub("_", name).removeprefix(start))[: max(limit - _HASH_LENGTH - 1, 0)]
     salt = 0
     while True:
         digest = sha256(

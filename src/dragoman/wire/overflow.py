@@ -7,6 +7,7 @@ _TOO_LONG: Final = re.compile(
     r"prompt(?: is |_)too[ _]long|input is too long"
     r"|context[ _]length|context window|context limit (?:is )?exceeded|exceed context limit"
     r"|exceeds? (?:the |this |your )?(?:model'?s? )?(?:maximum |available )?(?:context|token)"
+    r"|exceeds the maximum number of tokens allowed"  # Google
     r"|reduce the length of the (?:messages|prompt)"
     r"|maximum prompt length is \d"  # xAI
     r"|exceeded model token limit"  # Moonshot

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import anthropic
 import openai
 import pytest
+from google import genai
 
 from dragoman.settings import Server
 from tests.support.exact_upstream import ExactUpstream
 from tests.support.gateway import RunningGateway, provider
-from tests.support.sdks import anthropic_client, openai_client
+from tests.support.sdks import anthropic_client, google_client, openai_client
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +26,17 @@ def messages_server() -> Iterator[ExactUpstream]:
 
 
 @pytest.fixture(scope="session")
-def gateway(chat_server: ExactUpstream, messages_server: ExactUpstream) -> Iterator[RunningGateway]:
+def gemini_server() -> Iterator[ExactUpstream]:
+    with ExactUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    chat_server: ExactUpstream, messages_server: ExactUpstream, gemini_server: ExactUpstream
+) -> Iterator[RunningGateway]:
     """A gateway with several providers at each upstream; it tries nothing again, so that each request is one question."""
-    chat, messages = f"{chat_server.url}/v1", messages_server.url
+    chat, messages, gemini = f"{chat_server.url}/v1", messages_server.url, gemini_server.url
     seals = {"reasoning_details": True}
     blind = [{"id": "mole", "vision": False, "documents": False}]
     providers = {
@@ -40,6 +49,13 @@ def gateway(chat_server: ExactUpstream, messages_server: ExactUpstream) -> Itera
         "messages": provider("anthropic-messages", messages),
         "unrelated": provider("anthropic-messages", messages),
         "older": provider("anthropic-messages", messages, dialect={"adaptive_thinking": False}),
+        "gemini": provider("gemini-generate", gemini),
+        "gemini3": provider(
+            "gemini-generate",
+            gemini,
+            dialect={"thinking_levels": ["low", "medium", "high"], "media_in_tool_results": True},
+        ),
+        "vertex": provider("gemini-generate", gemini, dialect={"json_schema": False, "call_ids": False}),
     }
     with RunningGateway(providers, Server(port=0, retries=0)) as running:
         yield running
@@ -60,6 +76,13 @@ def messages(messages_server: ExactUpstream) -> ExactUpstream:
 
 
 @pytest.fixture
+def gemini(gemini_server: ExactUpstream) -> ExactUpstream:
+    """The Gemini upstream behind the models `gemini/...`, `gemini3/...` and `vertex/...`."""
+    gemini_server.answers()
+    return gemini_server
+
+
+@pytest.fixture
 def claude(gateway: RunningGateway) -> Iterator[anthropic.Anthropic]:
     """The Anthropic SDK, pointed at the gateway."""
     with anthropic_client(gateway.url) as client:
@@ -70,6 +93,13 @@ def claude(gateway: RunningGateway) -> Iterator[anthropic.Anthropic]:
 def gpt(gateway: RunningGateway) -> Iterator[openai.OpenAI]:
     """The OpenAI SDK, pointed at the gateway."""
     with openai_client(gateway.url) as client:
+        yield client
+
+
+@pytest.fixture
+def google(gateway: RunningGateway) -> Iterator[genai.Client]:
+    """The Google SDK, pointed at the gateway."""
+    with google_client(gateway.url) as client:
         yield client
 
 

@@ -101,5 +101,6 @@ PROTOCOL: Final = Codec(
     encode_count_request=encode_count_request,
     decode_count_reply=decode_count_reply,
     marks=("x-goog-api-key", "x-goog-api-client"),
+    tool_names_begin_with_letter=True,
     array_of=JsonArray,
 )
