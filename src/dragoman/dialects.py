@@ -13,6 +13,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # --- any protocol ---
     tool_name_limit: int = 64
     """Longest tool name; longer ones are shortened reversibly. Anthropic takes 128, OpenAI 64."""
+    tool_names_begin_with_letter: bool = False
+    """Whether a tool's name has to begin with a letter or `_` (Google); others are renamed reversibly."""
     parallel_tool_calls: bool = True
     """Whether the switch that forbids parallel calls exists."""
     structured_output: bool = True

@@ -532,11 +532,11 @@ def test_an_error_in_an_array_is_one_of_its_elements(gateway: RunningGateway, ch
 
 @pytest.mark.parametrize("where", ["query", "header", "bearer"])
 def test_a_key_is_a_key_wherever_it_stands(chat: ExactUpstream, where: str) -> None:
-    from dragoman.settings import Secret, Server
+    from dragoman.settings import Key, Secret, Server
     from tests.support.gateway import provider
 
     key = "sk-own-0123456789abcdef"
-    settings = Server(port=0, keys=(Secret(key),))
+    settings = Server(port=0, keys=(Key(Secret(key)),))
     with RunningGateway({"chat": provider("openai-chat", f"{chat.url}/v1")}, settings) as gateway:
         chat.answers(chat_answer(completion("Yes."), streams=False))
         url = f"{gateway.url}/v1beta/models/{CHAT}:generateContent"

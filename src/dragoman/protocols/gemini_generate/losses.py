@@ -43,6 +43,9 @@ RECORDED: Final = (
     LossNote("tool_result_media", "Pictures and files in a tool's result: they stand behind it."),
     LossNote("unknown_field", "A field inside a content or a tool that the gateway does not know."),
     LossNote("unsigned_thought", "Thought without a signature: Google's models do not need it back."),
+    LossNote("web_search", "Another vendor's web search: Google's own is asked for, where the server has it."),
+    LossNote("web_search_domains", "Which domains to search, and which not: Google's search takes none."),
+    LossNote("web_search_settings", "Where the user is, how often to search and how much to read."),
     LossNote("user_id", "The end user's id: there is no such setting."),
 )
 """Codes that reading and writing requests record."""

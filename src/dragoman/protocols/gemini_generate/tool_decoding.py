@@ -8,24 +8,27 @@ from msgspec import Raw
 
 from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
-from dragoman.ir.request import Extra, FunctionTool, HostedTool, Tool, ToolChoice
+from dragoman.ir.request import Extra, FunctionTool, HostedTool, Tool, ToolChoice, WebSearch
 from dragoman.protocols.gemini_generate.schemas import from_gemini, looks_like_google
 from dragoman.protocols.gemini_generate.wire import (
     NAME,
     FunctionDeclaration,
+    GoogleSearch,
     ToolConfig,
     camel_cased,
     is_given,
     read_shape,
 )
-from dragoman.wire.reading import join, malformed, read
+from dragoman.wire.reading import join, malformed, read, read_with
 
 _declaration: Final = msgspec.json.Decoder(FunctionDeclaration)
+_google_search: Final = msgspec.json.Decoder(GoogleSearch)
 _fields: Final = msgspec.json.Decoder(dict[str, Raw])
 _items: Final[msgspec.json.Decoder[list[Raw]]] = msgspec.json.Decoder(list[Raw])
 _any: Final = msgspec.json.Decoder().decode
 
 _DECLARATIONS: Final = "functionDeclarations"
+_SEARCHES: Final = frozenset({"googleSearch", "googleSearchRetrieval"})
 _TOOL_EXTRAS: Final = {
     "response": "response",
     "response_json_schema": "responseJsonSchema",
@@ -58,10 +61,18 @@ def _decode_tool(raw: Raw, path: str, ledger: Ledger) -> Iterator[Tool]:
         if not is_given(value):
             continue
         if name != _DECLARATIONS:
-            yield HostedTool(NAME, name, name, Raw(msgspec.json.encode({name: value})))
+            yield HostedTool(NAME, name, name, Raw(msgspec.json.encode({name: value})), _search(name, value, where))
             continue
         for place, item in items_of(value, where, ledger):
             yield _decode_function(read_shape(_declaration, item, place, ledger), place)
+
+
+def _search(name: str, raw: Raw, path: str) -> WebSearch | None:
+    """Return what a tool asks for when it searches the web, else None."""
+    if name not in _SEARCHES:
+        return None
+    asked = read_with(_google_search, raw, path, lambda _path, _value: None, camel_cased)
+    return WebSearch(blocked_domains=tuple(asked.exclude_domains or ()))
 
 
 def _decode_function(function: FunctionDeclaration, path: str) -> FunctionTool:

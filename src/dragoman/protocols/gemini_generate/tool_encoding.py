@@ -7,11 +7,12 @@ from msgspec import Raw
 
 from dragoman.codec import Target
 from dragoman.ir.losses import Ledger
-from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Request, ToolChoice
+from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Request, ToolChoice, WebSearch
 from dragoman.protocols.gemini_generate.schemas import to_gemini
 from dragoman.protocols.gemini_generate.wire import NAME
 
 Json = dict[str, Any]
+_SEARCH: Final = "googleSearch"
 _FREE_TEXT: Final = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
 _any: Final = msgspec.json.Decoder().decode
 _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -20,7 +21,7 @@ _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 def encode_tools(request: Request, target: Target, ledger: Ledger) -> list[Json]:
     """Return the tool objects: one with all functions, and one for each tool that Google runs."""
     declarations: dict[str, Json] = {}
-    hosted: list[Json] = []
+    hosted: dict[str, Json] = {}
     for place, tool in enumerate(request.tools):
         path = f"tools[{place}]"
         match tool:
@@ -31,13 +32,26 @@ def encode_tools(request: Request, target: Target, ledger: Ledger) -> list[Json]
             case CustomTool():
                 declarations[tool.name] = _custom(tool, path, target, ledger)
             case HostedTool(origin=origin, raw=raw) if origin == NAME:
-                hosted.append(_fields(raw))
+                hosted[tool.type] = _fields(raw)
+            case HostedTool(search=search) if search is not None and target.dialect.web_search:
+                hosted.setdefault(_SEARCH, _google_search(tool, search, path, ledger))
             case HostedTool():
                 ledger.dropped("hosted_tool", path, f"`{tool.type}` is run by another vendor", changes_meaning=True)
             case _:
                 assert_never(tool)
     functions: list[Json] = [{"functionDeclarations": list(declarations.values())}] if declarations else []
-    return [*functions, *hosted]
+    return [*functions, *hosted.values()]
+
+
+def _google_search(tool: HostedTool, search: WebSearch, path: str, ledger: Ledger) -> Json:
+    """Return Google's search in place of another vendor's `tool`: it can hardly be told anything."""
+    ledger.emulated("web_search", path, f"`{tool.type}` becomes Google's own search")
+    if search.allowed_domains or search.blocked_domains:
+        ledger.dropped("web_search_domains", path, "Google's search takes no domains", changes_meaning=True)
+    for field in ("location", "max_uses", "context_size"):
+        if getattr(search, field) is not None:
+            ledger.dropped("web_search_settings", path, f"Google's search has no `{field}`")
+    return {_SEARCH: {}}
 
 
 def _function(tool: FunctionTool, path: str, target: Target, ledger: Ledger) -> Json:

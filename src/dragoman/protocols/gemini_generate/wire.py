@@ -136,6 +136,12 @@ class FunctionDeclaration(Strict):
     behavior: Raw = Raw()
 
 
+class GoogleSearch(msgspec.Struct, rename="camel"):
+    """What is read of the tool that searches the web; the rest is carried."""
+
+    exclude_domains: list[str] | None = None
+
+
 class FunctionCallingConfig(Strict):
     """Which functions may or must be called."""
 
