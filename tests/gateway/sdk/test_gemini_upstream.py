@@ -544,7 +544,8 @@ def test_what_google_found_and_ran_is_told(
     assert (told.content or "").endswith("It is 42.")
     (annotation,) = told.annotations or []
     assert annotation.url_citation.url == "https://pages.test/a"
-    assert said(ask_messages(claude, streams=True, model=MODEL).reply)[-1] == text("It is 42.")
+    last = said(ask_messages(claude, streams=True, model=MODEL).reply)[-1]
+    assert (last["text"], last["citations"][0]["url"]) == ("It is 42.", "https://pages.test/a")
 
 
 # --- the same protocol on both sides ------------------------------------------------------------------------------------

@@ -271,7 +271,8 @@ def test_structured_output_is_asked_for_by_schema(
     ask_gemini(
         google, streams=streams, model=CLAUDE, response_mime_type="application/json", response_json_schema=SCHEMA
     )
-    assert messages.last["output_config"]["format"] == {"type": "json_schema", "schema": SCHEMA}
+    strict = {**SCHEMA, "additionalProperties": False}
+    assert messages.last["output_config"]["format"] == {"type": "json_schema", "schema": strict}
 
 
 def without_thoughts(told: Content) -> list[types.Content]:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from dragoman.codec import LossNote
+from dragoman.ir.losses import Action
 
 RECORDED: Final = (
     LossNote("attribution_block", "Claude Code's attribution line, which changes with every request: left out."),
@@ -50,15 +51,39 @@ RECORDED: Final = (
 )
 """Codes that reading and writing requests record."""
 
-IN_REPLIES: Final = (
-    LossNote("reply_cache_write", "What was written to a cache: the prompt's tokens include it."),
-    LossNote("reply_citations", "Citations without an address in a reply: the text stays."),
-    LossNote("reply_foreign", "A block of another protocol in a reply that says nothing readable."),
-    LossNote("reply_namespace", "The namespace of a tool call in a reply."),
-    LossNote("reply_refusal", "A refusal in a reply is said as text, and the reply ends with SAFETY."),
-    LossNote("reply_stop_sequence", "Which stop sequence ended a reply."),
-    LossNote("reply_summaries", "Where one summary of a thought ends and the next begins, but for an empty line."),
+REPLY_CACHE_WRITE: Final = LossNote("reply_cache_write", "What was written to a cache: the prompt's tokens include it.")
+REPLY_CITATIONS: Final = LossNote("reply_citations", "A citation without an address in a reply: the text stays.")
+REPLY_CUSTOM_CALL: Final = LossNote(
+    "reply_custom_call", "A call whose input is free text: it becomes the string `input`.", Action.EMULATED
 )
-"""What a client of this protocol does not get to see of a reply."""
+REPLY_FOREIGN: Final = LossNote(
+    "reply_foreign", "A block of another protocol in a reply: its readable text stands for it.", Action.DEGRADED
+)
+REPLY_FOREIGN_DROPPED: Final = LossNote(
+    "reply_foreign_dropped", "A block of another protocol in a reply that says nothing readable."
+)
+REPLY_HOSTED_CALL: Final = LossNote("reply_hosted_call", "A call of a tool that another vendor ran itself.")
+REPLY_NAMESPACE: Final = LossNote("reply_namespace", "The namespace of a tool call in a reply.")
+REPLY_REFUSAL: Final = LossNote(
+    "reply_refusal", "A refusal in a reply is said as text, and the reply ends with SAFETY.", Action.DEGRADED
+)
+REPLY_SEARCH: Final = LossNote(
+    "reply_search", "What another vendor's web search did: the answer's citations say which pages it comes from."
+)
+REPLY_STOP_SEQUENCE: Final = LossNote("reply_stop_sequence", "Which stop sequence ended a reply.")
+
+IN_REPLIES: Final = (
+    REPLY_CACHE_WRITE,
+    REPLY_CITATIONS,
+    REPLY_CUSTOM_CALL,
+    REPLY_FOREIGN,
+    REPLY_FOREIGN_DROPPED,
+    REPLY_HOSTED_CALL,
+    REPLY_NAMESPACE,
+    REPLY_REFUSAL,
+    REPLY_SEARCH,
+    REPLY_STOP_SEQUENCE,
+)
+"""What a client of this protocol does not get to see of a reply: codes that writing replies records, each once a reply."""
 
 LOSES: Final = (*RECORDED, *IN_REPLIES)

@@ -6,19 +6,18 @@ from typing import Any, Final, assert_never
 import msgspec
 from msgspec import Raw
 
-from dragoman.codec import Audience, Source
+from dragoman.codec import Audience, LossNote, Source
 from dragoman.ir.collecting import collect
-from dragoman.ir.events import Event
+from dragoman.ir.events import Event, ReplyEnd
 from dragoman.ir.failures import DragomanError, UpstreamProtocolError
 from dragoman.ir.losses import Ledger
-from dragoman.ir.reply import Finish, Reply
+from dragoman.ir.reply import Reply, Usage
 from dragoman.ir.request import (
     Audio,
     Base64Data,
     Block,
     Citation,
     Document,
-    Extra,
     FileId,
     Foreign,
     Image,
@@ -30,7 +29,7 @@ from dragoman.ir.request import (
     ToolResult,
     UrlData,
 )
-from dragoman.protocols.gemini_generate import sealing
+from dragoman.protocols.gemini_generate import losses, sealing
 from dragoman.protocols.gemini_generate.citations import encode_citations
 from dragoman.protocols.gemini_generate.endings import encode_finish, encode_usage
 from dragoman.protocols.gemini_generate.errors import decode_failure
@@ -64,12 +63,12 @@ def decode_reply(body: bytes, source: Source) -> Reply:
 def encode_reply(reply: Reply, audience: Audience) -> bytes:
     """Return the reply as the client gets it, with the model name that it asked for."""
     written = Written(audience.ledger)
-    parts = [part for block in reply.blocks for part in written.parts(block)]
-    candidate = written.candidate(parts, reply.finish, reply.extras)
+    parts = [part for place, block in enumerate(reply.blocks) for part in written.parts(block, place)]
+    end = ReplyEnd(reply.finish, reply.usage, reply.finish_word, reply.stop_sequence, reply.extras)
     return _encode(
         {
-            "candidates": [candidate],
-            "usageMetadata": encode_usage(reply.usage),
+            "candidates": [written.candidate(parts, end)],
+            "usageMetadata": written.usage(reply.usage),
             "modelVersion": audience.model,
             "responseId": reply.id or audience.new_id("resp_"),
         }
@@ -86,26 +85,27 @@ class Written:
         self._citations: list[Citation] = []
         self._thoughts: list[Reasoning] = []
 
-    def parts(self, block: Block) -> Sequence[Json | Raw]:
-        """Return the parts that stand for a whole block."""
+    def parts(self, block: Block, place: int) -> Sequence[Json | Raw]:
+        """Return the parts that stand for a whole block, the reply's `place`th."""
         match block:
             case Text(text, citations, seal=seal):
-                self.cite(citations)
+                self.cite(citations, place)
                 part: Json = {"text": text}
                 return [{**part, "thoughtSignature": sealing.shown(seal)} if seal else part] if text or seal else []
             case Reasoning():
                 return [self.thought(block)]
+            case ToolCall(kind=ToolKind.HOSTED):
+                self.note(losses.REPLY_HOSTED_CALL, place)
+                return []
             case ToolCall():
-                return [self.call(block)] if block.kind is not ToolKind.HOSTED else []
+                return [self.call(block, place)]
             case Refusal(text):
+                self.note(losses.REPLY_REFUSAL, place)
                 return [{"text": text}] if text else []
             case Foreign(origin=origin, raw=raw) if origin == NAME:
                 return [raw]
-            case Foreign(text=text):
-                if text:
-                    return [{"text": text}]
-                self._ledger.dropped("reply_foreign", "reply", f"only {block.origin} has `{block.type}`")
-                return []
+            case Foreign():
+                return self._foreign(block, place)
             case Image():
                 return [_picture(block)]
             case Document() | Audio() | ToolResult():
@@ -120,13 +120,15 @@ class Written:
         part: Json = {"text": block.text if says_text else "", "thought": True}
         return {**part, "thoughtSignature": sealing.shown(block.seal)} if block.seal else part
 
-    def call(self, block: ToolCall) -> Json:
+    def call(self, block: ToolCall, place: int) -> Json:
         """Return the part of a call. One without a seal of its own carries the thoughts that led to it.
 
         Gemini CLI gives calls and their signatures back, and no thoughts; whoever made them may want to see them again.
         """
         if block.namespace is not None:
-            self._ledger.dropped("reply_namespace", block.name, "calls have no namespace")
+            self.note(losses.REPLY_NAMESPACE, place)
+        if block.kind is ToolKind.CUSTOM:
+            self.note(losses.REPLY_CUSTOM_CALL, place)
         given = (
             Raw(_encode({"input": block.arguments})) if block.kind is ToolKind.CUSTOM else as_object(block.arguments)[0]
         )
@@ -138,21 +140,44 @@ class Written:
         self._thoughts = []
         return part
 
-    def cite(self, citations: Iterable[Citation]) -> None:
-        """Remember where the words come from: it is told at the end."""
-        self._citations += citations
+    def cite(self, citations: Iterable[Citation], place: int) -> None:
+        """Remember where the words of a block come from: it is told at the end."""
+        for citation in citations:
+            if citation.origin != NAME and citation.url is None:
+                self.note(losses.REPLY_CITATIONS, place)
+            self._citations.append(citation)
 
-    def candidate(self, parts: Sequence[Json | Raw], finish: Finish, extras: Iterable[Extra]) -> Json:
+    def note(self, loss: LossNote, place: int) -> None:
+        """Record that a block loses something."""
+        loss.once(self._ledger, f"reply.content[{place}]")
+
+    def usage(self, usage: Usage) -> Json:
+        """Return the figures."""
+        if usage.cache_write:
+            losses.REPLY_CACHE_WRITE.once(self._ledger, "reply.usage")
+        return encode_usage(usage)
+
+    def candidate(self, parts: Sequence[Json | Raw], end: ReplyEnd) -> Json:
         """Return the candidate with its end."""
+        if end.stop_sequence is not None:
+            losses.REPLY_STOP_SEQUENCE.once(self._ledger, "reply.stop_sequence")
         # A content without parts is one that clients take for a broken answer.
         candidate: Json = {
             "content": {"parts": parts or [{"text": ""}], "role": "model"},
-            "finishReason": encode_finish(finish),
+            "finishReason": encode_finish(end.finish),
             "index": 0,
         }
         if sources := encode_citations(self._citations):
             candidate["citationMetadata"] = {"citations": sources}
-        return candidate | {extra.name: extra.value for extra in extras if extra.origin == NAME}
+        return candidate | {extra.name: extra.value for extra in end.extras if extra.origin == NAME}
+
+    def _foreign(self, block: Foreign, place: int) -> Sequence[Json]:
+        """Return what stands for a block of another protocol."""
+        if block.search is not None:
+            self.note(losses.REPLY_SEARCH, place)
+            return []
+        self.note(losses.REPLY_FOREIGN if block.text else losses.REPLY_FOREIGN_DROPPED, place)
+        return [{"text": block.text}] if block.text else []
 
 
 def _picture(image: Image) -> Json:

@@ -27,8 +27,7 @@ from dragoman.ir.events import (
 from dragoman.ir.reply import Usage
 from dragoman.ir.request import Foreign, Image, Reasoning, Refusal, Text, ToolCall
 from dragoman.ir.seals import Seal
-from dragoman.protocols.gemini_generate import sealing
-from dragoman.protocols.gemini_generate.endings import encode_usage
+from dragoman.protocols.gemini_generate import losses, sealing
 from dragoman.protocols.gemini_generate.errors import encode_failure_event
 from dragoman.protocols.gemini_generate.reply import Written
 
@@ -102,8 +101,8 @@ class ContentEncoder:
                 return self._finish_block(index)
             case SealDelta(index, seal):
                 return self._keep_seal(index, seal)
-            case CitationDelta(_, citation):
-                self._written.cite((citation,))
+            case CitationDelta(index, citation):
+                self._written.cite((citation,), index)
                 return b""
             case ReplyStart():
                 return self._start(event)
@@ -128,8 +127,8 @@ class ContentEncoder:
         return b""
 
     def _finish(self, end: ReplyEnd) -> bytes:
-        candidate = self._written.candidate((), end.finish, end.extras)
-        usage = encode_usage(self._usage.merged(end.usage))
+        candidate = self._written.candidate((), end)
+        usage = self._written.usage(self._usage.merged(end.usage))
         return b'data: {"candidates":[%b],"usageMetadata":%b,%b' % (_encode(candidate), _encode(usage), self._names)
 
     # --- blocks ---
@@ -137,11 +136,12 @@ class ContentEncoder:
     def _begin(self, index: int, block: Text | Reasoning | ToolCall | Refusal | Foreign | Image) -> bytes:
         match block:
             case Text(text, citations, seal=seal):
-                self._written.cite(citations)
+                self._written.cite(citations, index)
                 if seal is not None:
                     self._seals[index] = seal
                 return b"%b%b%b" % (_TEXT, _encode(text), self._tail) if text else b""
             case Refusal(text):
+                self._written.note(losses.REPLY_REFUSAL, index)
                 return b"%b%b%b" % (_TEXT, _encode(text), self._tail) if text else b""
             case Reasoning():
                 self._thoughts[index] = _Thought(block)
@@ -151,7 +151,7 @@ class ContentEncoder:
                 self._calls[index] = _Call(block)
                 return b""
             case Foreign() | Image():
-                return b"".join(map(self._part, self._written.parts(block)))
+                return b"".join(map(self._part, self._written.parts(block, index)))
             case _:
                 assert_never(block)
 
@@ -179,7 +179,7 @@ class ContentEncoder:
         if index in self._calls:
             call = self._calls.pop(index)
             whole = msgspec.structs.replace(call.head, arguments="".join(call.pieces), seal=call.seal)
-            return b"".join(map(self._part, self._written.parts(whole)))
+            return b"".join(map(self._part, self._written.parts(whole, index)))
         if index in self._thoughts:
             return self._finish_thought(self._thoughts.pop(index))
         if index in self._seals:
