@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -29,6 +29,9 @@ from dragoman.transforms.history import repair
 from dragoman.transforms.reasoning import Memory, Remember, first_words, scope_of
 from dragoman.transforms.tools import Renames, RestoreNames, restore_reply, shorten
 from dragoman.transforms.vision import first_unseen, may_hold_media
+
+if TYPE_CHECKING:
+    from dragoman.transforms.conformity import Conformity
 
 _ERROR_PLACE: Final = 200
 """Where an error with status 200 would begin, in bytes."""
@@ -134,6 +137,7 @@ class TranslatedLane:
         self._counts = counts
         self.upstream = errand.upstream
         self._request = _decoded(errand, counts=counts)
+        self._conformity = None if counts else _conformity(self._request, errand.attempt)
         self._memory = _memory(self._request, errand)
         self._fit, self._renames = _fit(self._request, self._memory, errand)
 
@@ -179,14 +183,20 @@ class TranslatedLane:
             transforms.append(RestoreNames(self._renames))
         if self._memory:
             transforms.append(Remember(self._memory, self._request.messages))
-        return TranslatedStage(receiver, transforms, self._errand.client.stream_encoder(self.audience()))
+        check = self._conformity.check() if self._conformity else None
+        return TranslatedStage(receiver, transforms, self._errand.client.stream_encoder(self.audience()), check)
 
     def decode(self, body: bytes) -> Reply:
         """Return a whole reply of the upstream."""
         return self.restored(require_content(self._errand.upstream.decode_reply(body, self._source)))
 
     def restored(self, reply: Reply) -> Reply:
-        """Return `reply` with the client's own tool names. What its client may leave out of it is remembered."""
+        """Return `reply` with the client's own tool names. What its client may leave out of it is remembered.
+
+        Raises DragomanError under the policy `strict` when it is not in the form that was asked for.
+        """
+        if self._conformity:
+            self._conformity.require(reply)
         if self._renames:
             reply = restore_reply(reply, self._renames)
         if self._memory:
@@ -268,6 +278,15 @@ def _decoded(errand: Errand, *, counts: bool) -> Request:
                 "own_header", f"headers.{header}", "the header switches on features of the client's protocol"
             )
     return msgspec.structs.replace(request, model=errand.attempt.model, stream=errand.peek.stream)
+
+
+def _conformity(request: Request, attempt: Attempt) -> "Conformity | None":
+    """Return what the answer is held to under the policy `strict`; None: nothing, or its client lets the model stray."""
+    if attempt.losses != "strict" or request.output is None or request.output.strict is False:
+        return None
+    from dragoman.transforms.conformity import Conformity  # noqa: PLC0415 - not before it is needed
+
+    return Conformity(request.output)
 
 
 def _memory(request: Request, errand: Errand) -> Memory | None:

@@ -67,14 +67,17 @@ class RawStage:
 class TranslatedStage:
     """Another protocol on each side: bytes to events, through the transforms, to bytes."""
 
-    __slots__ = ("_pipe", "_receiver", "_usage", "failure")
+    __slots__ = ("_check", "_pipe", "_receiver", "_usage", "failure")
 
     def __init__(
         self,
         receiver: EventReceiver,
         transforms: Sequence[Transducer[Any, Any]],
         encoder: Transducer[Sequence[Event], bytes],
+        check: Transducer[Sequence[Event], Sequence[Event]] | None = None,
     ) -> None:
+        """`check` sees every batch first and may make a failure of the reply's end."""
+        self._check = check
         self._receiver = receiver
         self._pipe = Pipe(*transforms, encoder)
         self._usage = Usage()
@@ -105,6 +108,8 @@ class TranslatedStage:
         """Send `events` through the transforms and the client's encoder."""
         if not events:
             return b""
+        if self._check is not None:
+            events = self._check.feed(events)
         self._note(events)
         out: bytes = self._pipe.feed(events)
         return out
