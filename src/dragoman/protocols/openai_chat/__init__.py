@@ -6,9 +6,7 @@ https://platform.openai.com/docs/api-reference/chat
 from typing import Final
 
 from dragoman.codec import Codec, Endpoint, Operation
-from dragoman.protocols.openai_chat.errors import decode_failure, encode_failure, encode_failure_event, failure_status
 from dragoman.protocols.openai_chat.losses import LOSES
-from dragoman.protocols.openai_chat.models import encode_count, encode_model, encode_models
 from dragoman.protocols.openai_chat.raw import echo, is_finished, peek, read_usage, unseal
 from dragoman.protocols.openai_chat.reply import decode_reply, encode_reply
 from dragoman.protocols.openai_chat.request_decoding import decode_request
@@ -16,6 +14,8 @@ from dragoman.protocols.openai_chat.request_encoding import encode_request
 from dragoman.protocols.openai_chat.stream_decoding import ChatStreamDecoder
 from dragoman.protocols.openai_chat.stream_encoding import ChatStreamEncoder
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.vendors.openai.errors import decode_failure, encode_failure, encode_failure_event, failure_status
+from dragoman.vendors.openai.models import encode_count, encode_model, encode_models
 from dragoman.wire.splicing import echo_whole, splice_model
 from dragoman.wire.sse import SseReader, comment
 

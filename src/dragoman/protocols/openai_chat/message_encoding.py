@@ -6,7 +6,6 @@ the user said. Texts of one system are joined by an empty line, those of a user'
 assistant's by nothing, because a reply's texts are cut wherever a citation begins.
 """
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
@@ -40,6 +39,7 @@ from dragoman.ir.seals import Seal, may_return
 from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.reasoning import DETAILS, EXTRA_CONTENT, Detail, native_details, native_extra
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.vendors.openai.files import data_url, plain_text
 from dragoman.wire.arguments import as_object
 
 """How Claude Code's first system block begins.
@@ -355,9 +355,9 @@ class _Writer:
                 ]
                 return [_text_part(head), *inner] if head or not inner else inner
             case Base64Data() as source:
-                if (plain := _plain_text(source)) is not None:
+                if (plain := plain_text(source)) is not None:
                     return [_text_part(f"{head}\n{plain}" if head else plain)]
-                file = {"filename": document.title or "document.pdf", "file_data": _data_url(source)}
+                file = {"filename": document.title or "document.pdf", "file_data": data_url(source)}
             case FileId(origin=origin, id=file_id) if origin == ORIGIN:
                 file = {"file_id": file_id}
             case FileId():
@@ -466,7 +466,7 @@ def _text_part(text: str) -> Wire:
 def _image_part(image: Image, path: str) -> Wire:
     match image.source:
         case Base64Data() as source:
-            url = _data_url(source)
+            url = data_url(source)
         case UrlData(url=url):
             pass
         case FileId():
@@ -475,16 +475,3 @@ def _image_part(image: Image, path: str) -> Wire:
             assert_never(image.source)
     location = {"url": url, "detail": image.detail} if image.detail else {"url": url}
     return {"type": "image_url", "image_url": location}
-
-
-def _data_url(source: Base64Data) -> str:
-    return f"data:{source.media_type};base64,{source.data}"
-
-
-def _plain_text(source: Base64Data) -> str | None:
-    if not source.media_type.startswith("text/"):
-        return None
-    try:
-        return base64.b64decode(source.data, validate=True).decode()
-    except ValueError:
-        return None

@@ -3,10 +3,8 @@
 https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 """
 
-import base64
 from collections.abc import Sequence
 from typing import Final, TypeVar, assert_never
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -51,18 +49,9 @@ from dragoman.protocols.openai_chat.wire_parts import (
     UrlSource,
     UserPart,
 )
+from dragoman.vendors.openai.files import decode_file_data, decode_image_url
 
 _Cached = TypeVar("_Cached", bound=Block)
-
-_MEDIA_TYPES: Final = {
-    "pdf": "application/pdf",
-    "txt": "text/plain",
-    "md": "text/markdown",
-    "csv": "text/csv",
-    "html": "text/html",
-    "json": "application/json",
-}
-"""By a file name's ending, for files whose data does not say what they are."""
 
 _LIFETIMES: Final = {"1h": "1h", "12h": "1h", "5m": "5m"}
 """Lifetimes of cached prompts as the IR writes them; others are the default."""
@@ -142,40 +131,7 @@ def decode_image(image: ImageUrl | str, path: str, cache: CacheBreakpoint | None
         if isinstance(image, str)
         else (image.url, image.detail, f"{path}.image_url.url")
     )
-    if not is_data_url(url):
-        return Image(_decode_url(url, where), detail, cache)
-    data = decode_data_url(url, where)
-    if not data.media_type.startswith("image/"):
-        raise RequestError(f"`{where}` is a data URL of the type `{data.media_type}`, not of an image", param=where)
-    return Image(data, detail, cache)
-
-
-def is_data_url(url: str) -> bool:
-    """Tell whether `url` holds its data itself."""
-    return url[:5].lower() == "data:"
-
-
-def decode_data_url(url: str, path: str) -> Base64Data:
-    """Return what a data URL holds. Raises RequestError when it is none.
-
-    https://www.rfc-editor.org/rfc/rfc2397
-    """
-    head, comma, data = url[5:].partition(",")
-    if not comma:
-        raise RequestError(f"`{path}` is a data URL without a comma", param=path, hint="data:image/png;base64,...")
-    media_type, *parameters = head.split(";")
-    if parameters and parameters[-1].strip().lower() == "base64":
-        return Base64Data(
-            media_type.lower() or "text/plain",
-            unquote_to_bytes(data).decode("ascii", "replace") if "%" in data else data,
-        )
-    return Base64Data(media_type.lower() or "text/plain", base64.b64encode(unquote_to_bytes(data)).decode())
-
-
-def _decode_url(url: str, path: str) -> UrlData:
-    if url.partition(":")[0].lower() not in ("http", "https", "gs"):
-        raise RequestError(f"`{path}` is neither an http nor a data URL", param=path)
-    return UrlData(url)
+    return Image(decode_image_url(url, where), detail, cache)
 
 
 def _decode_file(file: FileData, path: str, cache: CacheBreakpoint | None) -> Document:
@@ -186,33 +142,7 @@ def _decode_file(file: FileData, path: str, cache: CacheBreakpoint | None) -> Do
     where = f"{path}.file_data"
     if file.file_data.startswith(("http://", "https://")):
         return Document(UrlData(file.file_data), file.filename, cache=cache)
-    source = (
-        decode_data_url(file.file_data, where)
-        if is_data_url(file.file_data)
-        else Base64Data(_media_type_of(file.filename, where), file.file_data)
-    )
-    return Document(_as_text(source), file.filename, cache=cache)
-
-
-def _media_type_of(filename: str | None, path: str) -> str:
-    ending = (filename or "").rpartition(".")[2].lower()
-    if ending not in _MEDIA_TYPES:
-        raise RequestError(
-            f"`{path}` does not say what it is",
-            param=path,
-            hint="write it as a data URL: data:application/pdf;base64,...",
-        )
-    return _MEDIA_TYPES[ending]
-
-
-def _as_text(source: Base64Data) -> Base64Data | PlainText:
-    """Return a text file as its text, which every protocol can carry."""
-    if not source.media_type.startswith("text/"):
-        return source
-    try:
-        return PlainText(base64.b64decode(source.data, validate=True).decode())
-    except ValueError:
-        return source
+    return Document(decode_file_data(file.file_data, file.filename, where), file.filename, cache=cache)
 
 
 def _decode_document(part: SourceDocumentPart) -> Document:

@@ -41,8 +41,6 @@ from dragoman.protocols.openai_chat.endings import (
     encode_usage,
     interruption,
 )
-from dragoman.protocols.openai_chat.errors import decode_error, unreadable
-from dragoman.protocols.openai_chat.parts import decode_data_url, is_data_url
 from dragoman.protocols.openai_chat.reasoning import (
     DETAILS,
     EXTRA_CONTENT,
@@ -67,6 +65,8 @@ from dragoman.protocols.openai_chat.wire_replies import (
     WireChoice,
     WireReply,
 )
+from dragoman.vendors.openai.errors import decode_error, unreadable
+from dragoman.vendors.openai.files import decode_data_url, is_data_url
 from dragoman.wire.arguments import as_object, is_object
 from dragoman.wire.reading import UNREADABLE, check_text
 

@@ -19,6 +19,7 @@ from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.message_encoding import encode_cache, encode_messages
 from dragoman.protocols.openai_chat.tool_encoding import encode_tools
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.vendors.openai.schemas import schema_name
 from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.schemas import strict_form
 
@@ -39,12 +40,11 @@ _JSON_OBJECT: Final = "Answer with one valid JSON object and nothing else."
 _JSON_SCHEMA: Final = "Answer with JSON that fits this JSON Schema and with nothing else, no code fence either:\n"
 
 
-class _Titled(msgspec.Struct):
-    title: str | None = None
+class _Typed(msgspec.Struct):
     type: str | None = None
 
 
-_titled: Final = msgspec.json.Decoder(_Titled).decode
+_typed: Final = msgspec.json.Decoder(_Typed).decode
 
 
 def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
@@ -185,7 +185,7 @@ def _encode_format(output: OutputFormat | None, target: Target, tally: Tally) ->
         is_sent = dialect.json_object and (output.schema is None or _is_of_object(output.schema))
         return {"response_format": {"type": "json_object"}} if is_sent else {}
     written, is_strict = _held(output, output.schema, tally)
-    schema: dict[str, Any] = {"name": output.name or _title(output.schema), "schema": written, "strict": is_strict}
+    schema: dict[str, Any] = {"name": output.name or schema_name(output.schema), "schema": written, "strict": is_strict}
     if output.description is not None:
         schema["description"] = output.description
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
@@ -227,19 +227,9 @@ def _says_json(request: Request) -> bool:
 def _is_of_object(schema: Raw) -> bool:
     """Tell whether what fits a schema is an object, which is all that JSON mode gives."""
     try:
-        return _titled(schema).type in (None, "object")
-    except (msgspec.DecodeError, RecursionError):
-        return False
-
-
-def _title(schema: Raw) -> str:
-    """Return a name for a schema, which Chat requires: its title, as far as the characters of names go."""
-    try:
-        title = _titled(schema).title or ""
+        return _typed(schema).type in (None, "object")
     except UNREADABLE:
-        title = ""
-    name = "".join(character if character.isalnum() and character.isascii() else "_" for character in title)
-    return name.strip("_")[:64] or "response"
+        return False
 
 
 def _encode_identity(request: Request, target: Target, tally: Tally) -> dict[str, Any]:

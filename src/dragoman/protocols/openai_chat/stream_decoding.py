@@ -30,7 +30,6 @@ from dragoman.ir.reply import Finish, Usage
 from dragoman.ir.request import Reasoning, Refusal, Text, ToolCall, ToolKind
 from dragoman.ir.seals import Seal
 from dragoman.protocols.openai_chat.endings import decode_finish, decode_usage, interruption
-from dragoman.protocols.openai_chat.errors import decode_error
 from dragoman.protocols.openai_chat.reasoning import Detail, details_in, merged
 from dragoman.protocols.openai_chat.reply import (
     arguments_of,
@@ -48,6 +47,7 @@ from dragoman.protocols.openai_chat.reply import (
 )
 from dragoman.protocols.openai_chat.wire import is_given
 from dragoman.protocols.openai_chat.wire_replies import Answer, Chunk, ChunkChoice, FunctionPiece, ToolCallPiece
+from dragoman.vendors.openai.errors import decode_error
 from dragoman.wire.arguments import is_object
 from dragoman.wire.likeness import Likeness
 from dragoman.wire.reading import UNREADABLE

@@ -30,7 +30,6 @@ from dragoman.ir.request import Citation, Foreign, Image, Reasoning, Refusal, Te
 from dragoman.ir.seals import Seal
 from dragoman.protocols.openai_chat import losses
 from dragoman.protocols.openai_chat.endings import encode_finish, encode_usage
-from dragoman.protocols.openai_chat.errors import encode_failure_event
 from dragoman.protocols.openai_chat.reasoning import call_extra, details_for_client
 from dragoman.protocols.openai_chat.reply import (
     client_id,
@@ -41,6 +40,7 @@ from dragoman.protocols.openai_chat.reply import (
     note_citation,
     visible_text,
 )
+from dragoman.vendors.openai.errors import encode_failure_event
 
 _encode: Final = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"

@@ -14,15 +14,9 @@ from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Request, T
 from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.searching import OPTIONS, encode_search
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.vendors.openai.schemas import with_properties
 from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.schemas import strict_form
-
-_NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
-_fields_of: Final = msgspec.json.Decoder(dict[str, Raw]).decode
-
-
-class _Schema(msgspec.Struct):
-    properties: Raw = Raw()
 
 
 class _Grammar(msgspec.Struct):
@@ -33,7 +27,6 @@ class _Grammar(msgspec.Struct):
     definition: str | None = None
 
 
-_schema_of: Final = msgspec.json.Decoder(_Schema).decode
 _grammar_of: Final = msgspec.json.Decoder(_Grammar).decode
 
 
@@ -127,18 +120,6 @@ def _encode_function(tool: FunctionTool, path: str, target: Target, tally: Tally
     elif tool.cache:
         tally.add("cache_control", f"{path}.cache_control")
     return encoded
-
-
-def with_properties(schema: Raw | None) -> Raw:
-    """Return a tool's schema, with the `properties` that strict servers insist on."""
-    if schema is None:
-        return _NO_PARAMETERS
-    try:
-        if _schema_of(schema).properties:
-            return schema
-        return Raw(msgspec.json.encode(_fields_of(schema) | {"properties": Raw(b"{}")}))
-    except UNREADABLE:
-        return schema
 
 
 def _encode_grammar(raw: Raw) -> Any:  # noqa: ANN401 - JSON
