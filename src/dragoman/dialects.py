@@ -69,6 +69,18 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether a tool can be demanded: `required`, one by name, some of them. Else `auto` is sent, and only the allowed ones."""
     user_field: str | None = "user"
     """Where the end user's id goes; None: it is not sent."""
+    custom_tools: bool = False
+    """Whether tools of the type `custom` exist, whose input is free text; else they become functions with one string."""
+
+    # --- openai-responses ---
+    stores_replies: bool = True
+    """Whether the server keeps replies (`store`), so that `previous_response_id` and `item_reference` are its own business."""
+    encrypted_reasoning: bool = True
+    """Whether `include: ["reasoning.encrypted_content"]` may be asked for (models that do not reason refuse it)."""
+    reasoning_summaries: bool = True
+    """Whether `reasoning.summary` may be asked for."""
+    plain_reasoning: bool = False
+    """Whether reasoning goes back by its words alone, without anything encrypted (open models: vLLM, LM Studio)."""
 
     # --- anthropic-messages ---
     mid_system: bool = True

@@ -1,5 +1,6 @@
 """How a request goes up: as it is (the raw lane) or translated. No I/O: a lane makes the call, and the way its reply takes."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _ERROR_PLACE: Final = 200
 """Where an error with status 200 would begin, in bytes."""
+_ERROR: Final = re.compile(rb'"error"\s*:\s*[^\sn]')
 USER_AGENT: Final = "dragoman"
 
 
@@ -117,7 +119,7 @@ class RawLane:
         codec = self._errand.client
         if not body.lstrip().startswith((b"{", b"[")):
             raise DragomanError(codec.decode_failure(502, {}, body))
-        if b'"error"' in body[:_ERROR_PLACE]:
+        if _ERROR.search(body, 0, _ERROR_PLACE):
             codec.decode_reply(body, Source(self._errand.attempt.provider, self._errand.attempt.model))
         return codec.echo_whole(body, self._errand.peek.model)
 

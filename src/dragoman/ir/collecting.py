@@ -133,11 +133,12 @@ def expand(reply: Reply) -> Iterator[Event]:
     """Yield the events of `reply`, one block after the other, each text in one delta."""
     yield ReplyStart(reply.id, reply.model, reply.usage)
     for index, block in enumerate(reply.blocks):
-        yield from _expand_block(index, block)
+        yield from expand_block(index, block)
     yield ReplyEnd(reply.finish, reply.usage, reply.finish_word, reply.stop_sequence, reply.extras)
 
 
-def _expand_block(index: int, block: Block) -> Iterator[Event]:
+def expand_block(index: int, block: Block) -> Iterator[Event]:
+    """Yield the events of one block of a reply, its text in one delta. Raises ValueError for what no reply has."""
     match block:
         case Text(text, citations, cache, seal):
             yield BlockStart(index, Text("", (), cache))

@@ -230,8 +230,19 @@ class Extra(msgspec.Struct, frozen=True):
     matters: bool = False
 
 
+class Namespace(msgspec.Struct, frozen=True, gc=False):
+    """A group of tools that have a common first name (OpenAI Responses)."""
+
+    name: str
+    description: str | None = None
+
+
 class FunctionTool(Tagged, frozen=True, tag="function"):
-    """A tool with a JSON Schema for its input (None: it takes none). `examples` are Anthropic's input_examples."""
+    """A tool with a JSON Schema for its input (None: it takes none). `examples` are Anthropic's input_examples.
+
+    `native` is set for a tool that one vendor defines and the client runs (OpenAI's `local_shell`): that vendor is told of
+    `native`, everybody else of the function that does the same.
+    """
 
     name: str
     description: str | None = None
@@ -239,6 +250,8 @@ class FunctionTool(Tagged, frozen=True, tag="function"):
     strict: bool | None = None
     cache: CacheBreakpoint | None = None
     extras: tuple[Extra, ...] = ()
+    namespace: Namespace | None = None
+    native: "HostedTool | None" = None
 
 
 class CustomTool(Tagged, frozen=True, tag="custom"):
@@ -247,6 +260,7 @@ class CustomTool(Tagged, frozen=True, tag="custom"):
     name: str
     description: str | None = None
     format: msgspec.Raw | None = None
+    namespace: Namespace | None = None
 
 
 class UserLocation(msgspec.Struct, frozen=True, gc=False):
@@ -360,7 +374,8 @@ class Request(msgspec.Struct, frozen=True):
     """One turn asked of a model, whatever the protocol.
 
     `user` names the end user to the vendor (Anthropic metadata.user_id, OpenAI safety_identifier). `cache_key` is OpenAI's
-    prompt_cache_key, `cache` a breakpoint on the request as a whole. `extras` are fields only the origin has.
+    prompt_cache_key, `cache` a breakpoint on the request as a whole. `extras` are fields only the origin has; `echo` are those
+    that a reply of the origin's protocol repeats, as they came.
     """
 
     model: str
@@ -380,3 +395,4 @@ class Request(msgspec.Struct, frozen=True):
     cache_key: str | None = None
     cache: CacheBreakpoint | None = None
     extras: tuple[Extra, ...] = ()
+    echo: tuple[Extra, ...] = ()

@@ -58,6 +58,8 @@ _BY_WORD: Final = {
     "rate_limit_exceeded": _Kind.RATE_LIMITED,
     "rate_limit_error": _Kind.RATE_LIMITED,
     "overloaded_error": _Kind.OVERLOADED,
+    "server_is_overloaded": _Kind.OVERLOADED,
+    "slow_down": _Kind.OVERLOADED,
     "timeout": _Kind.TIMEOUT,
 }
 """By an error's code or type, in lower case."""
@@ -254,18 +256,22 @@ _TYPES: Final = {
 
 def encode_failure(failure: Failure, _request_id: str = "") -> bytes:
     """Return the body of an error answer. The request's id is in a header, as at OpenAI."""
+    return msgspec.json.encode({"error": error_fields(failure)})
+
+
+def error_fields(failure: Failure) -> dict[str, str | None]:
+    """Return the error object of a failure: `message`, `type`, `param` and `code`."""
     kind, code = _TYPES[failure.kind]
     if failure.kind is FailureKind.NOT_FOUND and failure.param == "model":
         code = "model_not_found"
     # Clients compact on this very code, whatever the upstream called it.
     keeps_code = failure.code and failure.kind is not FailureKind.CONTEXT_TOO_LONG
-    error = {
+    return {
         "message": failure.text,
         "type": kind,
         "param": failure.param,
         "code": failure.code if keeps_code else code,
     }
-    return msgspec.json.encode({"error": error})
 
 
 def encode_failure_event(failure: Failure, request_id: str = "") -> bytes:
