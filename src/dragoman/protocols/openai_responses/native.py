@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw
 from dragoman.ir.request import FunctionTool, HostedTool, Request, ToolCall
 from dragoman.protocols.openai_responses.wire import ORIGIN, ToolSearchItem, is_given
 from dragoman.protocols.openai_responses.wire_items import LocalShellCallItem, ShellAction, ToolSearchCallItem
-from dragoman.wire.arguments import as_object
+from dragoman.wire.arguments import as_object, compact
 
 LOCAL_SHELL: Final = "local_shell"
 TOOL_SEARCH: Final = "tool_search"
@@ -66,7 +66,7 @@ def shell_call(item: LocalShellCallItem) -> ToolCall:
 
 def search_call(item: ToolSearchCallItem) -> ToolCall:
     """Return a search as the call of the function."""
-    return ToolCall(item.call_id or item.id or "", TOOL_SEARCH, bytes(item.arguments).decode())
+    return ToolCall(item.call_id or item.id or "", TOOL_SEARCH, compact(item.arguments).decode())
 
 
 def encode_call(kind: str, call: ToolCall, id: str | None) -> dict[str, Any] | None:
