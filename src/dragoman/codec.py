@@ -210,3 +210,9 @@ class Codec:
     """Makes a JSON array of a stream's events, for clients that do not ask for events (`alt=sse`); None: all want events."""
     encode_page: Callable[[Sequence[ModelCard], Mapping[str, str]], bytes] | None = None
     """A page of the list of models, as the request's query asks for it. Raises RequestError. None: the list has no pages."""
+    has_namespaces: bool = False
+    """Whether tools can stand under a first name."""
+    takes_stop: bool = True
+    """Whether upstreams can be told where to stop; else the gateway ends the reply there."""
+    repeats_request: bool = False
+    """Whether a stream begins by repeating the request: its first packet may be long and hold no content."""

@@ -265,7 +265,7 @@ class Exchange:
         head = self._head(downward(reply.headers))
         if self._beats is not None:
             self._beats.head = head
-        first = await open_bytes(reply, lane.receiver, await first_bytes(reply, lane.upstream))
+        first = await open_bytes(reply, lane.receiver, await first_bytes(reply, lane.upstream), lane.upstream)
         stage = lane.stage()
         await self._start(head)
         await self._relay(reply, stage, stage.feed(first))

@@ -28,7 +28,8 @@ from dragoman.transforms.call_ids import fit_call_ids
 from dragoman.transforms.counting import estimate_tokens
 from dragoman.transforms.history import repair
 from dragoman.transforms.reasoning import Memory, Remember, first_words, scope_of
-from dragoman.transforms.tools import Renames, RestoreNames, restore_reply, shorten
+from dragoman.transforms.stops import CutAtStop, cut_reply
+from dragoman.transforms.tools import Renames, RestoreNames, fit_names, restore_reply
 from dragoman.transforms.vision import first_unseen, may_hold_media
 
 if TYPE_CHECKING:
@@ -183,6 +184,8 @@ class TranslatedLane:
         transforms: list[Transducer[Sequence[Event], Sequence[Event]]] = []
         if self._renames:
             transforms.append(RestoreNames(self._renames))
+        if self._stops:
+            transforms.append(CutAtStop(self._stops))
         if self._memory:
             transforms.append(Remember(self._memory, self._request.messages))
         check = self._conformity.check() if self._conformity else None
@@ -193,7 +196,7 @@ class TranslatedLane:
         return self.restored(require_content(self._errand.upstream.decode_reply(body, self._source)))
 
     def restored(self, reply: Reply) -> Reply:
-        """Return `reply` with the client's own tool names. What its client may leave out of it is remembered.
+        """Return `reply` with the client's own tool names, and no longer than it wants. What it may leave out is remembered.
 
         Raises DragomanError under the policy `strict` when it is not in the form that was asked for.
         """
@@ -201,9 +204,16 @@ class TranslatedLane:
             self._conformity.require(reply)
         if self._renames:
             reply = restore_reply(reply, self._renames)
+        if self._stops:
+            reply = cut_reply(reply, self._stops)
         if self._memory:
             self._memory.keep(reply.blocks, self._request.messages)
         return reply
+
+    @property
+    def _stops(self) -> tuple[str, ...]:
+        """Where the gateway has to end the reply itself."""
+        return () if self.upstream.takes_stop else self._request.sampling.stop
 
     def encode(self, reply: Reply) -> bytes:
         """Return a whole reply for the client."""
@@ -306,9 +316,15 @@ def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Reque
     if memory:
         request = memory.restored(request, attempt.protocol, attempt.provider)
     request = fit_call_ids(repair(request, ledger), attempt.dialect.tool_call_id_length)
-    limit, by_letter = attempt.dialect.tool_name_limit, errand.upstream.tool_names_begin_with_letter
-    request, renames = shorten(request, limit, ledger, begin_with_letter=by_letter)
-    if errand.upstream.caches_by_breakpoint:
+    upstream = errand.upstream
+    request, renames = fit_names(
+        request,
+        attempt.dialect.tool_name_limit,
+        ledger,
+        has_namespaces=upstream.has_namespaces and upstream.name == attempt.protocol,
+        begin_with_letter=upstream.tool_names_begin_with_letter,
+    )
+    if upstream.caches_by_breakpoint:
         return with_breakpoints(request, ledger), renames
     # A key that the server would not take need not be made, and is no loss when it is not sent.
     takes_key = attempt.dialect.prompt_cache_key

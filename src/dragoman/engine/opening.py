@@ -32,12 +32,14 @@ async def open_events(reply: Incoming[Any], receiver: EventReceiver, first: Any 
     return events
 
 
-async def open_bytes(reply: UpstreamReply, make_receiver: Callable[[], EventReceiver], first: bytes) -> bytes:
+async def open_bytes(
+    reply: UpstreamReply, make_receiver: Callable[[], EventReceiver], first: bytes, codec: Codec
+) -> bytes:
     """Return the bytes up to the first content or the end, `first` included.
 
     A reply that the receiver cannot make out passes: what its own client makes of it is not for us to say.
     """
-    if len(first) >= _LONG_PACKET:
+    if len(first) >= _LONG_PACKET and not codec.repeats_request:
         return first
     receiver = make_receiver()
     pieces = [first]

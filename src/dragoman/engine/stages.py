@@ -12,6 +12,8 @@ from dragoman.receiver import EventReceiver
 from dragoman.wire.sse import EventCutter, is_whole_event
 
 _KEPT_BYTES: Final = 16 * 1024
+_NAME_BYTES: Final = 256
+"""The beginning of an event, in which it says what it is."""
 _CUT: Final = Failure(FailureKind.UPSTREAM_CUT, "the upstream's stream ended before the reply did")
 
 
@@ -46,7 +48,7 @@ class RawStage:
             return b""
         if len(self._head) < _KEPT_BYTES:
             self._head += events[:_KEPT_BYTES]
-        self._tail = events[-_KEPT_BYTES:] if len(events) >= _KEPT_BYTES else (self._tail + events)[-_KEPT_BYTES:]
+        self._tail = _ends(events) if len(events) >= _KEPT_BYTES else (self._tail + events)[-_KEPT_BYTES:]
         return self._echo.feed(events)
 
     def flush(self) -> bytes:
@@ -122,3 +124,10 @@ class TranslatedStage:
             self._usage = self._usage.merged(last.usage)
         elif type(last) is ReplyFailed:
             self.failure = last.failure
+
+
+def _ends(events: bytes) -> bytes:
+    """Return the last bytes of a long batch; when they are all of one event, with that event's beginning before them."""
+    start = max(events.rfind(b"\n\n", 0, -2), events.rfind(b"\r\n\r\n", 0, -4)) + 2
+    tail = events[-_KEPT_BYTES:]
+    return tail if start > len(events) - _KEPT_BYTES else events[start : start + _NAME_BYTES] + b"\n" + tail

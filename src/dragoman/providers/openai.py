@@ -14,6 +14,7 @@ def _reasons(*efforts: str) -> Dialect:
         developer_role=True,
         reasoning_field=None,
         sampling=False,
+        custom_tools=True,
         penalties=False,
         stop=False,
         efforts=efforts,

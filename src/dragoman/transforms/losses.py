@@ -13,5 +13,6 @@ LOSES: Final = (
     LossNote("misplaced_result", "A tool result stood away from its call: it moves right behind the turn that called."),
     LossNote("orphan_result", "A tool result without its call, as after a compaction: it becomes words of the user."),
     LossNote("tool_name", "A tool's name is too long or has other characters: a short one travels, and comes back."),
+    LossNote("tool_namespace", "A tool under a first name: both names make one, and come apart in the reply."),
     LossNote("unanswered_call", "A tool call without a result, as after an interruption: it gets one that says so."),
 )

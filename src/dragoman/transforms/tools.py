@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
@@ -13,6 +13,7 @@ from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Reply
 from dragoman.ir.request import Block, HostedTool, Message, Request, Tool, ToolCall, ToolChoice, ToolKind
 from dragoman.transforms.free_text import RestoreText, free_text_tools, restore_text
+from dragoman.transforms.namespaces import Spaces, flatten
 
 _is_plain: Final = re.compile(r"[a-zA-Z0-9_-]+").fullmatch
 _begins_with_letter: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*").fullmatch
@@ -24,19 +25,41 @@ _HASH_LENGTH: Final = 8
 class Renames:
     """Which names were changed: the client's to the target's (`there`) and back (`back`).
 
-    `free_text` are the client's tools that take no JSON, which an upstream may have got as functions. False when there is
-    nothing to undo.
+    `free_text` are the client's tools that take no JSON, which an upstream may have got as functions; `spaces` are those that
+    have a namespace at the client's, by their names before they were shortened. False when there is nothing to undo.
     """
 
     there: Mapping[str, str] = field(default_factory=dict)
     back: Mapping[str, str] = field(default_factory=dict)
     free_text: frozenset[str] = frozenset()
+    spaces: Spaces = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.there or self.free_text)
+        return bool(self.there or self.free_text or self.spaces)
+
+    def changes(self, call: ToolCall) -> bool:
+        """Tell whether a call of a reply has another name at the client's."""
+        return call.name in self.back or call.name in self.spaces
+
+    def restored(self, call: ToolCall) -> ToolCall:
+        """Return a call of a reply with the client's own name."""
+        call = _renamed_call(call, self.back)
+        space, name = self.spaces.get(call.name, (call.namespace, call.name))
+        return msgspec.structs.replace(call, name=name, namespace=space)
 
 
 NO_RENAMES: Final = Renames()
+
+
+def fit_names(
+    request: Request, limit: int, ledger: Ledger, *, has_namespaces: bool, begin_with_letter: bool = False
+) -> tuple[Request, Renames]:
+    """Return `request` with tool names that the target takes: without namespaces, where it has none, and no longer than `limit`."""
+    if has_namespaces:
+        return shorten(request, limit, ledger, begin_with_letter=begin_with_letter)
+    flat, spaces = flatten(request, ledger)
+    short, renames = shorten(flat, limit, ledger, begin_with_letter=begin_with_letter)
+    return short, replace(renames, spaces=spaces, free_text=free_text_tools(request)) if spaces else renames
 
 
 def shorten(
@@ -70,24 +93,25 @@ def shorten(
 
 def restore_reply(reply: Reply, renames: Renames) -> Reply:
     """Return a whole reply with the client's own tool names, and free text for the tools that take it."""
-    if any(isinstance(block, ToolCall) and block.name in renames.back for block in reply.blocks):
-        reply = msgspec.structs.replace(reply, blocks=_renamed_blocks(reply.blocks, renames.back))
+    if any(isinstance(block, ToolCall) and renames.changes(block) for block in reply.blocks):
+        blocks = tuple(renames.restored(block) if isinstance(block, ToolCall) else block for block in reply.blocks)
+        reply = msgspec.structs.replace(reply, blocks=blocks)
     return restore_text(reply, renames.free_text)
 
 
 class RestoreNames:
     """The same while a reply streams: batches of events to batches of events."""
 
-    __slots__ = ("_back", "_text")
+    __slots__ = ("_renames", "_text")
 
     def __init__(self, renames: Renames) -> None:
-        self._back = renames.back
+        self._renames = renames
         self._text = RestoreText(renames.free_text)
 
     def feed(self, batch: Sequence[Event]) -> Sequence[Event]:
         """Return the batch; the same object when nothing in it has to be undone."""
         for event in batch:
-            if type(event) is BlockStart and type(event.block) is ToolCall and event.block.name in self._back:
+            if type(event) is BlockStart and type(event.block) is ToolCall and self._renames.changes(event.block):
                 batch = [self._restored(one) for one in batch]
                 break
         return self._text.feed(batch)
@@ -99,7 +123,7 @@ class RestoreNames:
     def _restored(self, event: Event) -> Event:
         match event:
             case BlockStart(index, ToolCall() as call):
-                return BlockStart(index, _renamed_call(call, self._back))
+                return BlockStart(index, self._renames.restored(call))
             case _:
                 return event
 

@@ -249,7 +249,7 @@ def test_pictures_stay_in_the_tool_message_where_that_is_allowed() -> None:
     assert len(sent) == 3
 
 
-def test_custom_tools_are_native() -> None:
+def test_custom_tools_are_native_where_the_server_has_them() -> None:
     call = ToolCall("c", "patch", "free\ntext", ToolKind.CUSTOM)
     request = asking(
         HI,
@@ -257,12 +257,21 @@ def test_custom_tools_are_native() -> None:
         user(ToolResult("c")),
         tools=(CustomTool("patch", "d", Raw(b'{"type":"grammar","syntax":"lark","definition":"x"}')),),
     )
-    body = encoded(request)
+    body = encoded(request, custom_tools=True)
     assert body["messages"][1]["tool_calls"] == [
         {"id": "c", "type": "custom", "custom": {"name": "patch", "input": "free\ntext"}}
     ]
     grammar = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}
     assert body["tools"] == [{"type": "custom", "custom": {"name": "patch", "description": "d", "format": grammar}}]
+    ledger = Ledger()
+    body = encoded(request, ledger)
+    assert json.loads(body["messages"][1]["tool_calls"][0]["function"]["arguments"]) == {"input": "free\ntext"}
+    (tool,) = body["tools"]
+    assert tool["type"] == "function"
+    assert tool["function"]["parameters"]["required"] == ["input"]
+    assert tool["function"]["description"].startswith("d\n\n")
+    assert tool["function"]["description"].endswith("\nx")
+    assert codes(ledger) == ["custom_tool"]
 
 
 def test_what_an_assistant_message_cannot_hold_is_reported() -> None:
@@ -409,7 +418,10 @@ def test_tools_that_have_no_counterpart_are_reported() -> None:
     ],
 )
 def test_tool_choices(choice: ToolChoice, expected: object) -> None:
-    assert encoded(asking(HI, tools=(FUNCTION, CustomTool("p")), tool_choice=choice))["tool_choice"] == expected
+    assert (
+        encoded(asking(HI, tools=(FUNCTION, CustomTool("p")), tool_choice=choice), custom_tools=True)["tool_choice"]
+        == expected
+    )
 
 
 @pytest.mark.parametrize(

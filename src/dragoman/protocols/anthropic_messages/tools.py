@@ -21,12 +21,10 @@ from dragoman.ir.request import (
 from dragoman.protocols.anthropic_messages.schemas import fitted
 from dragoman.protocols.anthropic_messages.searching import SEARCH_NAME, encode_search
 from dragoman.protocols.anthropic_messages.wire import NAME, CacheControl
+from dragoman.wire.free_text import SCHEMA, described
 from dragoman.wire.reading import UNREADABLE
 
 _EMPTY_SCHEMA: Final = Raw(b'{"type":"object","properties":{}}')
-_FREE_TEXT: Final = Raw(
-    b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}'
-)
 _COMBINATIONS: Final = ("allOf", "anyOf", "oneOf")
 
 
@@ -85,28 +83,13 @@ def _tool(tool: Tool, path: str, target: Target, ledger: Ledger) -> dict[str, An
             return _function(tool, path, target, ledger)
         case CustomTool(name, description):
             ledger.emulated("custom_tool", path, "free text becomes the string `input` of a function")
-            return {"name": name, "description": _with_grammar(description, tool.format), "input_schema": _FREE_TEXT}
+            return {"name": name, "description": described(description, tool.format), "input_schema": SCHEMA}
         case HostedTool(origin=origin, search=WebSearch() as search) if origin != NAME:
             return encode_search(tool, search, path, ledger)
         case HostedTool(raw=raw):
             return raw
         case _:
             assert_never(tool)
-
-
-def _with_grammar(description: str | None, grammar: Raw | None) -> str:
-    parts = [description or "", "`input` is the tool's whole input as plain text."]
-    if grammar is not None:
-        parts.append(f"It must fit this format:\n{_grammar_text(grammar)}")
-    return "\n\n".join(part for part in parts if part)
-
-
-def _grammar_text(grammar: Raw) -> str:
-    match msgspec.json.decode(grammar):
-        case {"definition": str(text)} | {"grammar": {"definition": str(text)}}:
-            return text
-        case _:
-            return str(grammar, "utf-8")
 
 
 def _function(tool: FunctionTool, path: str, target: Target, ledger: Ledger) -> dict[str, Any]:

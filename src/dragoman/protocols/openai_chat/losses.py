@@ -39,6 +39,9 @@ REQUEST_LOSSES: Final = {
     "broken_arguments": _Row(Action.REPAIRED, "arguments that are no JSON object are wrapped in one"),
     "tool_error_flag": _Row(Action.DEGRADED, "a tool's failure is told by the words `Error: ` before its result"),
     "tool_result_media": _Row(Action.EMULATED, "pictures and files in a tool's result follow in a user message"),
+    "custom_tool": _Row(
+        Action.EMULATED, "a tool that takes free text, where the server has no such: a function with one string"
+    ),
     "duplicate_tool": _Row(Action.REPAIRED, "of several tools with one name the first counts"),
     "hosted_tool": _Row(Action.DROPPED, "a tool that another vendor runs itself", changes_meaning=True),
     "web_search": _Row(Action.EMULATED, "another vendor's web search: this one's own stands in for it"),

@@ -41,6 +41,7 @@ from dragoman.protocols.openai_chat.reasoning import DETAILS, EXTRA_CONTENT, Det
 from dragoman.protocols.openai_chat.wire import ORIGIN
 from dragoman.vendors.openai.files import data_url, plain_text
 from dragoman.wire.arguments import as_object
+from dragoman.wire.free_text import wrapped
 
 """How Claude Code's first system block begins.
 
@@ -215,10 +216,11 @@ class _Writer:
             self._tally.add("tool_namespace", path)
         if call.cache:
             self._tally.add("cache_control", path)
-        if call.kind is ToolKind.CUSTOM:
+        if call.kind is ToolKind.CUSTOM and self._dialect.custom_tools:
             written: Wire = {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
         else:
-            arguments, is_wrapped = as_object(call.arguments)
+            said = wrapped(call.arguments) if call.kind is ToolKind.CUSTOM else call.arguments
+            arguments, is_wrapped = as_object(said)
             if is_wrapped:
                 self._tally.add("broken_arguments", path)
             function = {"name": call.name, "arguments": bytes(arguments).decode()}

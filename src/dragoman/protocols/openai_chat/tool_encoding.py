@@ -15,6 +15,7 @@ from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.searching import OPTIONS, encode_search
 from dragoman.protocols.openai_chat.wire import ORIGIN
 from dragoman.vendors.openai.schemas import with_properties
+from dragoman.wire.free_text import SCHEMA, described
 from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.schemas import strict_form
 
@@ -73,6 +74,10 @@ def _encode_tool(tool: Tool, path: str, target: Target, tally: Tally) -> Any:  #
     match tool:
         case FunctionTool():
             return _encode_function(tool, path, target, tally)
+        case CustomTool(name=name, description=description, format=text_format) if not target.dialect.custom_tools:
+            tally.add("custom_tool", path, f"`{name}`")
+            function = {"name": name, "description": described(description, text_format), "parameters": SCHEMA}
+            return {"type": "function", "function": function}
         case CustomTool():
             custom: dict[str, Any] = {"name": tool.name}
             if tool.description is not None:

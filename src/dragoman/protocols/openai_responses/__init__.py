@@ -55,4 +55,7 @@ PROTOCOL: Final = Codec(
     is_finished=is_finished,
     loses=LOSES,
     decode_count=decode_count,
+    has_namespaces=True,
+    takes_stop=False,
+    repeats_request=True,
 )
