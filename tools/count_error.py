@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from bench.workloads import LANES, WORKLOADS, request_bytes
+from bench.protocols import RAW
+from bench.workloads import WORKLOADS, request_bytes
 from dragoman.stores.calibration import Calibrations
 from dragoman.transforms.counting import estimate_text
 
@@ -92,7 +93,7 @@ def corpora() -> dict[str, list[str]]:
     def read(*globs: str) -> str:
         return "\n".join(path.read_text() for glob in globs for path in sorted(ROOT.glob(glob)))
 
-    agent = request_bytes(WORKLOADS["agent"], LANES[0], 0).partition(b"\r\n\r\n")[2].decode()
+    agent = request_bytes(WORKLOADS["agent"], RAW, 0).partition(b"\r\n\r\n")[2].decode()
     prose = re.sub(r"\|.*", "", read("*.md", "docs/*.md"))
     return {
         "prose": pieces(prose),

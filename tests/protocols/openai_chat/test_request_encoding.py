@@ -437,7 +437,7 @@ def test_tool_choices(choice: ToolChoice, expected: object) -> None:
 def test_a_server_that_knows_no_demands_gets_auto(choice: ToolChoice, code: list[str], names: list[str]) -> None:
     ledger = Ledger()
     request = asking(HI, tools=(FUNCTION, CustomTool("p")), tool_choice=choice)
-    body = encoded(request, ledger, tool_choice_required=False)
+    body = encoded(request, ledger, tool_choice_required=False, custom_tools=True)
     assert body["tool_choice"] == "auto"
     assert [tool[tool["type"]]["name"] for tool in body["tools"]] == names
     assert codes(ledger) == code

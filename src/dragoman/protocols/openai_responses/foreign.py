@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from dragoman.ir.request import Foreign, Page, Search
 from dragoman.protocols.openai_responses.wire import ORIGIN
+from dragoman.wire.reading import UNREADABLE
 
 _Fields = dict[str, Any]
 _fields_of: Final = msgspec.json.Decoder(_Fields).decode
@@ -59,5 +60,5 @@ def _first(queries: Any) -> Any:  # noqa: ANN401 - any JSON
 def _read(raw: Raw) -> _Fields:
     try:
         return _fields_of(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return {}

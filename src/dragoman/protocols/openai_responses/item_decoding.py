@@ -59,7 +59,7 @@ from dragoman.protocols.openai_responses.wire_items import (
     ThoughtPart,
 )
 from dragoman.vendors.openai.files import decode_file_data, decode_image_url, decode_url
-from dragoman.wire.reading import read_with
+from dragoman.wire.reading import UNREADABLE, read_with
 
 T = TypeVar("T")
 
@@ -259,7 +259,7 @@ def decode_citation(raw: Raw) -> Citation:
     """Return an annotation as a citation, with what is known of the page."""
     try:
         page = _citation_of(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return Citation(ORIGIN, raw)
     return Citation(ORIGIN, raw, page.url, page.title, page.start_index, page.end_index)
 
@@ -281,7 +281,7 @@ def _texts(parts: Sequence[ThoughtPart] | None) -> tuple[str, ...]:
 def _picture(raw: Raw) -> Block:
     try:
         image = _image_of(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return foreign("image_generation_call", raw)
     if not image.result:
         return foreign("image_generation_call", raw)

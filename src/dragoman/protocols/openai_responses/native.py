@@ -12,6 +12,7 @@ from dragoman.ir.request import FunctionTool, HostedTool, Request, ToolCall
 from dragoman.protocols.openai_responses.wire import ORIGIN, ToolSearchItem, is_given
 from dragoman.protocols.openai_responses.wire_items import LocalShellCallItem, ShellAction, ToolSearchCallItem
 from dragoman.wire.arguments import as_object, compact
+from dragoman.wire.reading import UNREADABLE
 
 LOCAL_SHELL: Final = "local_shell"
 TOOL_SEARCH: Final = "tool_search"
@@ -94,7 +95,7 @@ def _action(arguments: str) -> dict[str, Any] | None:
             fields["command"] = ["bash", "-lc", fields["command"]]
         known = {name: fields[name] for name in ShellAction.__struct_fields__ if name in fields}
         action = msgspec.convert({**known, "type": "exec"}, ShellAction)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     written: dict[str, Any] = msgspec.to_builtins(action)
     return {**written, "env": action.env or {}}

@@ -17,7 +17,7 @@ from dragoman.protocols.openai_responses.endings import decode_usage
 from dragoman.protocols.openai_responses.losses import Notes
 from dragoman.protocols.openai_responses.sealing import returnable
 from dragoman.protocols.openai_responses.wire_replies import WireUsage
-from dragoman.wire.reading import read_with
+from dragoman.wire.reading import UNREADABLE, read_with
 from dragoman.wire.splicing import ModelEcho
 
 
@@ -120,7 +120,7 @@ def _opened(raw: Raw, target: Target) -> Raw | Mapping[str, Any] | None:
     try:
         thought = _thought_of(raw)
         fields = _fields_of(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return raw
     seal = read_seal(thought.encrypted_content or "") if thought.type == "reasoning" else None
     if seal is None:

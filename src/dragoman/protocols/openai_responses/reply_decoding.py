@@ -18,6 +18,7 @@ from dragoman.protocols.openai_responses.wire import is_given
 from dragoman.protocols.openai_responses.wire_replies import WireResponse
 from dragoman.vendors.openai.errors import decode_error, unreadable
 from dragoman.wire.arguments import as_object, is_object
+from dragoman.wire.reading import UNREADABLE, check_text
 
 _response_of: Final = msgspec.json.Decoder(WireResponse).decode
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
@@ -26,10 +27,11 @@ _UNFINISHED: Final = frozenset({"queued", "in_progress"})
 def decode_reply(data: bytes, source: Source) -> Reply:
     """Return the reply in the IR. Raises DragomanError for an error that came with status 200, and for what is no reply."""
     try:
+        check_text(data)
         response = _response_of(data)
     except msgspec.ValidationError as error:
         raise UpstreamProtocolError(f"the upstream's reply has an unexpected form: {error}") from None
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise DragomanError(unreadable(200, data)) from None
     if is_given(response.error):
         raise DragomanError(decode_error(response.error))

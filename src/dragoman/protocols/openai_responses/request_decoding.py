@@ -37,7 +37,7 @@ from dragoman.protocols.openai_responses.wire import (
     TextOptions,
     is_given,
 )
-from dragoman.wire.reading import read_with
+from dragoman.wire.reading import read_with, require_text
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
 
@@ -113,6 +113,7 @@ def decode_request(data: bytes, ledger: Ledger) -> Request:
 
 def decode_count(data: bytes, ledger: Ledger) -> Request:
     """Return what is to be counted: it may be instructions and tools alone."""
+    require_text(data)
     unknown: list[Extra] = []
 
     def keep(path: str, value: Raw) -> None:

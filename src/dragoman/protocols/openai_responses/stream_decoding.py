@@ -37,6 +37,7 @@ from dragoman.protocols.openai_responses.sealing import phase_seal
 from dragoman.protocols.openai_responses.wire import is_given
 from dragoman.vendors.openai.errors import decode_error
 from dragoman.wire.arguments import is_object
+from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.sse import Frame
 
 _event_of: Final[msgspec.json.Decoder[wire.AnyEvent]] = msgspec.json.Decoder(wire.AnyEvent)
@@ -401,7 +402,7 @@ def _is_json(text: str) -> bool:
         return True
     try:
         msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return True
 

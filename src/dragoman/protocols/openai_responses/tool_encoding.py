@@ -11,6 +11,7 @@ from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Request, T
 from dragoman.protocols.openai_responses.losses import Notes
 from dragoman.protocols.openai_responses.wire import ORIGIN
 from dragoman.vendors.openai.schemas import with_properties
+from dragoman.wire.reading import UNREADABLE
 
 Wire = dict[str, Any]
 
@@ -124,7 +125,7 @@ def _flat(raw: Raw) -> Any:  # noqa: ANN401 - JSON
     """Return a custom tool's format with its grammar as this protocol has it."""
     try:
         form = _grammar_of(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return raw
     if form.grammar is None:
         return raw
