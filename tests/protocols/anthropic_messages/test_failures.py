@@ -145,6 +145,20 @@ def test_error_types(kind: FailureKind, expected: str) -> None:
     assert encoded(Failure(kind, "words"))["error"]["type"] == expected
 
 
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (Failure(FailureKind.UPSTREAM_CUT, "words"), "words\nhint: try again later"),
+        (Failure(FailureKind.UPSTREAM_ERROR, "words", hint="look there"), "words\nhint: look there; try again later"),
+        (Failure(FailureKind.OVERLOADED, "words"), "words"),
+        (Failure(FailureKind.INVALID_REQUEST, "words"), "words"),
+    ],
+)
+def test_an_event_tells_in_words_that_a_fault_may_pass_where_its_type_does_not(failure: Failure, expected: str) -> None:
+    (_, data) = PROTOCOL.encode_failure_event(failure, "").strip().split(b"\n")
+    assert msgspec.json.decode(data.removeprefix(b"data: "))["error"]["message"] == expected
+
+
 def test_errors_of_the_documented_types_fit_the_sdks_model() -> None:
     failure = Failure(FailureKind.OVERLOADED, "words")
     assert ErrorResponse.model_validate_json(PROTOCOL.encode_failure(failure, "req_1")).error.message == "words"

@@ -72,6 +72,7 @@ _ANTHROPIC_WORDS: Final = ("prompt is too long", "exceed context limit")
 _TOO_LONG_STATUSES: Final = frozenset({0, 200, 400, 413, 422})
 _KEPT_HEADERS: Final = ("anthropic-ratelimit-", "x-ratelimit-", "ratelimit-", "retry-after-ms")
 _EXCERPT: Final = 200
+_PASSING: Final = "try again later"
 
 _json: Final = msgspec.json.Decoder().decode
 
@@ -207,6 +208,10 @@ def encode_failure(failure: Failure, request_id: str) -> bytes:
 
 def encode_failure_event(failure: Failure, request_id: str) -> bytes:  # noqa: ARG001 - an event has no request id
     """Return the event that ends a stream which has failed; `message_stop` does not follow."""
+    if failure.kind.retryable and _TYPES[failure.kind] == "api_error":
+        # An event has no status that says so, and OpenCode gives up unless the words tell that the fault may pass.
+        hint = f"{failure.hint}; {_PASSING}" if failure.hint else _PASSING
+        failure = msgspec.structs.replace(failure, hint=hint)
     return write_frame(msgspec.json.encode(_ErrorEvent(_error(failure))), "error")
 
 
