@@ -8,28 +8,28 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from time import monotonic
 
-from tests.clients import claude_code
-from tests.clients.client import Case, Client
+from tests.clients import claude_code, opencode, report
+from tests.clients.chat import CHAT
+from tests.clients.client import BrokenStream, Case, Client
 from tests.clients.gateway import GatewayError, configuration, running
 from tests.clients.install import NODE, UnavailableError, default_prefix, install
-from tests.clients.sockets import Asked
-from tests.clients.stage import Played, Stage, play
-from tests.clients.upstream import CHAT, MESSAGES, serving
+from tests.clients.messages import MESSAGES
+from tests.clients.speech import Speech
+from tests.clients.stage import Stage, play
+from tests.clients.upstream import serving
 
-CLIENTS: Sequence[Client] = (claude_code.CLIENT,)
+CLIENTS: Sequence[Client] = (claude_code.CLIENT, opencode.CLIENT)
+UPSTREAMS: Sequence[Speech] = (CHAT, MESSAGES)
 
-RUN_LIMIT = 220.0
-"""Seconds for all cases together."""
-
-TAIL = 2000
-"""Characters of each piece of evidence that are printed."""
+RUN_LIMIT = 600.0
+"""Seconds for all cases of a client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def _options() -> Options:
     parser.add_argument(
         "--install-limit", type=float, default=300.0, metavar="SECONDS", help="for fetching each of them [%(default)s]"
     )
-    parser.add_argument("--only", default="*", metavar="GLOB", help="cases to run, as `client/upstream/case`")
+    parser.add_argument("--only", default="*", metavar="GLOB", help="cases to run, as `client/dialect/upstream/case`")
     parser.add_argument(
         "--direct", action="store_true", help="leave the gateway out: a test of these tests, for equal protocols"
     )
@@ -63,100 +63,76 @@ def _options() -> Options:
     return Options(given.prefix.absolute(), given.install_limit, given.only, given.direct, given.evidence)
 
 
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """A client that is here, with the folders of its programs, and the cases it is to play."""
+
+    client: Client
+    cases: Sequence[Case]
+    programs: Sequence[Path]
+
+
 async def _main(options: Options) -> int:
-    failed = False
-    ready: list[tuple[Client, Path]] = []
+    casts: list[Cast] = []
+    print(report.head())
     for client in CLIENTS:
+        cases = [case for case in client.cases if _is_chosen(options, client, case)]
         try:
-            await install(NODE, options.prefix, options.install_limit)
-            ready.append((client, await install(client.package, options.prefix, options.install_limit)))
+            if cases:
+                casts.append(Cast(client, cases, await _programs(options, client)))
         except UnavailableError as reason:
-            print(f"skipped: {client.name} {client.package.version}: {reason}")
-    if not ready:
+            print(report.skipped(client, len(cases), str(reason)), flush=True)
+    if not casts:
         return 0
     with tempfile.TemporaryDirectory(prefix="dragoman-clients-", ignore_cleanup_errors=True) as name:
         try:
-            failed = await _run(options, ready, Path(name))
+            failed = await _run(options, casts, Path(name))
         except GatewayError as error:
             print(f"the gateway: {error}")
             failed = True
     return int(failed)
 
 
-async def _run(options: Options, ready: Sequence[tuple[Client, Path]], folder: Path) -> bool:
-    deadline = monotonic() + RUN_LIMIT
-    failed = False
+def _is_chosen(options: Options, client: Client, case: Case) -> bool:
+    if options.direct and (case.upstream is not case.dialect or _needs_gateway(case)):
+        return False
+    return fnmatch(f"{client.name}/{case.dialect.protocol}/{case.upstream.protocol}/{case.name}", options.only)
+
+
+def _needs_gateway(case: Case) -> bool:
+    """Tell whether it is the gateway that has to see what happened: a stream that just ends looks whole to some clients."""
+    return isinstance(case.plot, BrokenStream) and case.plot.silently
+
+
+async def _programs(options: Options, client: Client) -> Sequence[Path]:
+    packages = (client.package, NODE)
+    return [await install(package, options.prefix, options.install_limit) for package in packages]
+
+
+async def _run(options: Options, casts: Sequence[Cast], folder: Path) -> bool:
     async with AsyncExitStack() as stack:
-        upstreams = {speech: await stack.enter_async_context(serving(speech)) for speech in (CHAT, MESSAGES)}
+        upstreams = {speech: await stack.enter_async_context(serving(speech)) for speech in UPSTREAMS}
         gateway = None
         if not options.direct:
-            configured = configuration(upstreams[CHAT].port, upstreams[MESSAGES].port)
-            gateway = await stack.enter_async_context(running(configured, folder))
+            ports = {speech: upstream.port for speech, upstream in upstreams.items()}
+            aliases = {alias: model for client in CLIENTS for alias, model in client.aliases.items()}
+            gateway = await stack.enter_async_context(running(configuration(ports, aliases), folder))
         stage = Stage(upstreams, gateway)
-        print(_row("client", "upstream", "case", "result", "seconds"))
-        for number, (client, case, programs) in enumerate(_cases(options, ready)):
-            played = await play(stage, client, case, programs, folder / str(number), max(1.0, deadline - monotonic()))
-            result = "FAILED" if played.faults else "ok"
-            print(_row(client.name, case.speech.protocol, case.name, result, f"{played.seconds:.1f}"), flush=True)
-            if played.faults:
-                failed = True
-                print(_report(played))
-            if options.evidence:
-                _keep(played, options.evidence / f"{number}-{client.name}-{case.speech.protocol}")
+        return any([await _play_all(options, stage, cast, folder) for cast in casts])
+
+
+async def _play_all(options: Options, stage: Stage, cast: Cast, folder: Path) -> bool:
+    """Play a client's cases, one after the other; tell whether one of them failed."""
+    deadline = monotonic() + RUN_LIMIT
+    client, failed = cast.client, False
+    for number, case in enumerate(cast.cases):
+        room = folder / f"{client.name}-{number}"
+        played = await play(stage, client, case, cast.programs, room, max(1.0, deadline - monotonic()))
+        print(report.row(client, case, played), flush=True)
+        failed = failed or bool(played.faults)
+        if options.evidence:
+            report.keep(played, options.evidence / f"{room.name}-{case.dialect.provider}-{case.upstream.provider}")
     return failed
-
-
-def _cases(options: Options, ready: Sequence[tuple[Client, Path]]) -> Iterator[tuple[Client, Case, Path]]:
-    for client, programs in ready:
-        for case in client.cases:
-            if options.direct and case.speech is not client.speech:
-                continue
-            if fnmatch(f"{client.name}/{case.speech.protocol}/{case.name}", options.only):
-                yield client, case, programs
-
-
-def _row(client: str, upstream: str, case: str, result: str, seconds: str) -> str:
-    return f"{client:<14}{upstream:<20}{case:<40}{result:<8}{seconds:>7}"
-
-
-def _report(played: Played) -> str:
-    return "\n".join([*(f"  - {fault}" for fault in played.faults), *_evidence(played)])
-
-
-def _evidence(played: Played) -> Iterator[str]:
-    for asked in played.upstream.seen[-2:]:
-        yield f"  the upstream saw: {_summary(asked)}"
-    for exchange in played.tap.exchanges[-2:]:
-        answer = exchange.answered.decode(errors="replace")
-        yield f"  the client asked {exchange.asked.target} and got: {_cut(answer)}"
-    if played.finished:
-        yield f"  the client ended with {played.finished.code}: {_cut(played.finished.output)}"
-        yield f"  and complained: {_cut(played.finished.errors)}"
-    yield f"  the gateway logged: {_cut(played.log)}"
-
-
-def _summary(asked: Asked) -> str:
-    headers = "\n".join(f"    {name}: {value}" for name, value in asked.headers)
-    return f"{asked.method} {asked.target}\n{headers}\n    {_cut(asked.body.decode(errors='replace'))}"
-
-
-def _cut(text: str) -> str:
-    text = text.strip()
-    if len(text) <= TAIL:
-        return text
-    return f"{text[: TAIL // 3]}\n    [... {len(text) - TAIL} characters ...]\n{text[-TAIL * 2 // 3 :]}"
-
-
-def _keep(played: Played, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, asked in enumerate(played.upstream.seen):
-        (folder / f"upstream-{number}.http").write_bytes(asked.raw)
-    for number, exchange in enumerate(played.tap.exchanges):
-        (folder / f"client-{number}.http").write_bytes(exchange.asked.raw)
-        (folder / f"answer-{number}.http").write_bytes(exchange.answered)
-    if played.finished:
-        (folder / "output.txt").write_text(played.finished.output, encoding="utf-8")
-    (folder / "gateway.log").write_text(played.log, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,13 @@
-"""What has to be true of the requests that an upstream saw. Each check tells the faults that it finds, one sentence each."""
+"""What has to be true of the requests that an upstream saw, in whatever protocol. Each check tells the faults it finds."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import msgspec
 
-from tests.clients.client import Fault
+from tests.clients.script import JSON, Fault
 from tests.clients.sockets import Asked
-from tests.clients.story import Story
-from tests.clients.upstream import JSON, Speech
-
-Message = JSON
-
-
-# --- any protocol ---
+from tests.clients.speech import Speech, differences, same_but
 
 
 def count(seen: Sequence[Asked], strays: Sequence[Asked], expected: int) -> Iterator[Fault]:
@@ -25,123 +18,47 @@ def count(seen: Sequence[Asked], strays: Sequence[Asked], expected: int) -> Iter
         yield f"the upstream was asked for `{stray.method} {stray.target}`"
 
 
-def sign_in(asked: Asked, speech: Speech, upstream_key: str, client_key: str) -> Iterator[Fault]:
+def sign_in(asked: Asked, speech: Speech, client_key: str) -> Iterator[Fault]:
     """The upstream gets its own key and nobody else's."""
     shown = (asked.header(speech.key_header) or "").removeprefix("Bearer ")
-    if shown != upstream_key:
+    if shown != speech.key:
         yield f"the upstream's `{speech.key_header}` is `{shown}`, not its own key"
     if client_key.encode() in asked.raw:
         yield "the client's key reached the upstream"
 
 
-def model(asked: Asked, expected: str) -> Iterator[Fault]:
+def model(asked: Asked, speech: Speech) -> Iterator[Fault]:
     """The upstream is asked for its own model."""
-    named = asked.json().get("model")
-    if named != expected:
-        yield f"the upstream was asked for the model `{named}`, not `{expected}`"
+    wanted = speech.wanted(asked)
+    if wanted is None or wanted.model != speech.model:
+        yield f"the upstream was asked for the model `{wanted and wanted.model}`, not `{speech.model}`"
 
 
-def asked_again_whole(seen: Sequence[Asked]) -> Iterator[Fault]:
-    """The same request comes first as a stream, then without."""
-    if [asked.json().get("stream", False) for asked in seen] != [True, False]:
-        yield f"`stream` was {[asked.json().get('stream') for asked in seen]}, not true and then false"
+def asked_again(seen: Sequence[Asked], speech: Speech, *, whole: bool) -> Iterator[Fault]:
+    """The same request comes twice: first as a stream, then as one again, or `whole`."""
+    streams = [wanted and wanted.streams for wanted in map(speech.wanted, seen)]
+    if streams != [True, not whole]:
+        yield f"that a stream is wanted was {streams}, not {[True, not whole]}"
+    fields = ("stream", "stream_options", "max_tokens", "thinking") if whole else ()
     for one, other in pairwise(asked.json() for asked in seen):
-        yield from _same_but(("stream", "stream_options", "max_tokens", "thinking"), one, other)
+        yield from same_but(fields, one, other)
 
 
-# --- OpenAI Chat ---
+def one_conversation(seen: Sequence[Asked], speech: Speech) -> Iterator[Fault]:
+    """What the gateway makes of a conversation has one and the same key for the upstream's cache, first and last.
 
-
-def chat_request(asked: Asked) -> Iterator[Fault]:
-    """A request is one that the strictest server of this protocol takes."""
-    request = asked.json()
-    if request.get("stream") and request.get("stream_options") != {"include_usage": True}:
-        yield f"`stream_options` is `{request.get('stream_options')}`: no usage would be told"
-    messages: list[Message] = request["messages"]
-    waiting: list[str] = []
-    for place, message in enumerate(messages):
-        if message["role"] == "tool":
-            if message["tool_call_id"] not in waiting:
-                yield f"`messages[{place}]` answers `{message['tool_call_id']}`, which nobody waits for"
-            else:
-                waiting.remove(message["tool_call_id"])
-            continue
-        if waiting:
-            yield f"`messages[{place}]` ({message['role']}) comes before the results of {waiting}"
-        waiting = [call["id"] for call in message.get("tool_calls", [])]
-    if waiting:
-        yield f"the results of {waiting} are missing"
-
-
-def chat_loop(seen: Sequence[Asked], story: Story) -> Iterator[Fault]:
-    """The second turn is the first, unchanged, with the model's own words and the results of its calls after it."""
-    first, second = (asked.json() for asked in seen)
-    keys = [first.get("prompt_cache_key"), second.get("prompt_cache_key")]
+    In between an agent may have asked something that begins otherwise, such as for a summary: that has its own.
+    """
+    if speech.cache_key is None or not seen:
+        return
+    keys = [asked.json().get(speech.cache_key) for asked in (seen[0], seen[-1])]
     if not keys[0] or keys[0] != keys[1]:
-        yield f"`prompt_cache_key` is not one and the same: {keys}"
-    yield from _same_but(("messages",), first, second)
-    before, after = first["messages"], second["messages"]
-    yield from _begins_with(before, after)
-    said, *results = after[len(before) :] or [{}]
-    expected = {
-        "role": "assistant",
-        "content": story.opening.text,
-        "reasoning_content": story.opening.reasoning,
-        "tool_calls": [(call.id, "function", call.name, call.arguments) for call in story.calls],
-    }
-    yield from _differences("the assistant message", expected, _chat_said(said))
-    answered = [result.get("tool_call_id") for result in results]
-    if answered != [call.id for call in story.calls]:
-        yield f"after the model's turn come the results {answered}, not those of {[call.id for call in story.calls]}"
-    yield from _words_missing(story, [text_of(result.get("content")) for result in results])
+        yield f"`{speech.cache_key}` is not one and the same: {keys}"
 
 
-def _chat_said(message: Message) -> JSON:
-    calls = [
-        (call["id"], call["type"], call["function"]["name"], msgspec.json.decode(call["function"]["arguments"]))
-        for call in message.get("tool_calls", [])
-    ]
-    return {**message, "content": text_of(message.get("content")), "tool_calls": calls}
-
-
-# --- Anthropic Messages ---
-
-
-def messages_loop(seen: Sequence[Asked], story: Story) -> Iterator[Fault]:
-    """The second turn is the first with the model's own blocks, signature included, and the results after it."""
-    first, second = (asked.json() for asked in seen)
-    before, after = ([_plain(message) for message in request["messages"]] for request in (first, second))
-    yield from _same_but(("messages",), first, second)
-    yield from _begins_with(before, after)
-    said, results = [*after[len(before) :], {}, {}][:2]
-    opening = story.opening
-    expected = {
-        "role": "assistant",
-        "content": [
-            {"type": "thinking", "thinking": opening.reasoning, "signature": opening.signature},
-            {"type": "text", "text": opening.text},
-            *({"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments} for call in story.calls),
-        ],
-    }
-    yield from _differences("the assistant message", expected, said)
-    blocks = results.get("content", [])
-    answered = [block.get("tool_use_id") for block in blocks if block["type"] == "tool_result"]
-    if answered != [call.id for call in story.calls]:
-        yield f"after the model's turn come the results {answered}, not those of {[call.id for call in story.calls]}"
-    yield from _words_missing(story, [text_of(block.get("content")) for block in blocks])
-
-
-def _plain(message: Message) -> Message:
-    """Give a message without what may change from turn to turn: cache breakpoints, and text as a string or a block."""
-    content = message["content"]
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    bare = [{key: value for key, value in block.items() if key != "cache_control"} for block in blocks]
-    return {**message, "content": bare}
-
-
-def untouched(client: Asked, upstream: Asked, asked_model: str, upstream_model: str) -> Iterator[Fault]:
-    """On the raw lane a body arrives byte for byte, but for the model's name, and so do the protocol's headers."""
-    old, new = (b'"model":' + msgspec.json.encode(name) for name in (asked_model, upstream_model))
+def untouched(client: Asked, upstream: Asked, names: tuple[str, str]) -> Iterator[Fault]:
+    """On the raw lane a body arrives byte for byte, but for the model's `names`, and so do the protocol's headers."""
+    old, new = (b'"model":' + msgspec.json.encode(name) for name in names)
     expected = client.body.replace(old, new, 1)
     if upstream.body != expected:
         place = next((at for at, (a, b) in enumerate(zip(expected, upstream.body, strict=False)) if a != b), -1)
@@ -157,15 +74,14 @@ def _around(body: bytes, place: int) -> str:
     return body[max(0, place - 40) : place + 80].decode(errors="replace")
 
 
-# --- from Anthropic Messages to OpenAI Chat ---
-
-
-def carried(client: Asked, upstream: Asked, private_marks: tuple[str, ...]) -> Iterator[Fault]:
+def carried(
+    client: Asked, dialect: Speech, upstream: Asked, speech: Speech, private_marks: tuple[str, ...]
+) -> Iterator[Fault]:
     """Every text of the client's request stands in the upstream's, in the same order; so does every tool."""
     request, translated = client.json(), upstream.json()
-    whole = "\n\n".join(text_of(message.get("content")) for message in translated["messages"])
+    whole = "\n\n".join(speech.texts(translated))
     place = 0
-    for text in _texts(request):
+    for text in dialect.texts(request):
         if text.startswith(private_marks):
             continue
         found = whole.find(text, place)
@@ -176,68 +92,16 @@ def carried(client: Asked, upstream: Asked, private_marks: tuple[str, ...]) -> I
     for mark in private_marks:
         if mark.encode() in upstream.body:
             yield f"`{mark}` reached the upstream"
-    functions = {tool["function"]["name"]: tool["function"] for tool in translated.get("tools", [])}
-    for tool in request["tools"]:
-        function = functions.get(tool["name"])
-        if function is None and not tool.get("defer_loading"):
-            yield f"the tool `{tool['name']}` is missing"
-        if function is not None:
-            wanted = {"description": tool["description"], "parameters": _schema(tool["input_schema"])}
-            given = {"description": function.get("description"), "parameters": _schema(function["parameters"])}
-            yield from _differences(f"the tool `{tool['name']}`", wanted, given)
+    tools = {tool.name: tool for tool in speech.tools(translated)}
+    for wanted in dialect.tools(request):
+        given = tools.get(wanted.name)
+        if given is None and not wanted.is_deferred:
+            yield f"the tool `{wanted.name}` is missing"
+        if given is not None:
+            expected = {"description": wanted.description, "schema": _bare(wanted.schema)}
+            found_tool = {"description": given.description, "schema": _bare(given.schema)}
+            yield from differences(f"the tool `{wanted.name}`", expected, found_tool)
 
 
-def _schema(schema: JSON) -> JSON:
+def _bare(schema: JSON) -> JSON:
     return {key: value for key, value in schema.items() if key != "$schema"}
-
-
-def _texts(request: JSON) -> Iterator[str]:
-    for content in (request["system"], *(message["content"] for message in request["messages"])):
-        for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
-            match block["type"]:
-                case "text":
-                    yield block["text"]
-                case "tool_result":
-                    yield text_of(block["content"])
-                case _:
-                    pass
-
-
-# --- shared ---
-
-
-def text_of(content: Any) -> str:  # noqa: ANN401 - a string, a list of parts or nothing, as both protocols have it
-    """Give all text of a message's content."""
-    if isinstance(content, str):
-        return content
-    return "".join(part.get("text", "") for part in content or [])
-
-
-def _same_but(fields: tuple[str, ...], first: JSON, second: JSON) -> Iterator[Fault]:
-    for name in first.keys() | second.keys():
-        if name not in fields and first.get(name) != second.get(name):
-            yield f"`{name}` changed between the turns"
-
-
-def _begins_with(before: Sequence[Message], after: Sequence[Message]) -> Iterator[Fault]:
-    for place, message in enumerate(before):
-        if place >= len(after) or after[place] != message:
-            now = after[place] if place < len(after) else None
-            yield f"`messages[{place}]` changed between the turns: from `{_short(message)}` to `{_short(now)}`"
-
-
-def _differences(what: str, expected: JSON, found: JSON) -> Iterator[Fault]:
-    for name, value in expected.items():
-        if found.get(name) != value:
-            yield f"{what} has `{name}`: `{_short(found.get(name))}` instead of `{_short(value)}`"
-
-
-def _words_missing(story: Story, results: Sequence[str]) -> Iterator[Fault]:
-    for word, result in zip(story.words, (*results, *[""] * len(story.words)), strict=False):
-        if word not in result:
-            yield f"the result `{result[:200]}` has not the word `{word}`"
-
-
-def _short(value: object) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) < 600 else f"{text[:300]} ... {text[-300:]}"

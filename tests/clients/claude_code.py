@@ -5,61 +5,42 @@ from pathlib import Path
 
 import msgspec
 
-from tests.clients.client import Case, Client, FallBack, Order, Refusal, Said, ToolLoop
+from tests.clients.chat import CHAT
+from tests.clients.client import BrokenStream, Case, Client, Order, Plot, Refusal, Said, surroundings
 from tests.clients.install import Finished, Package
-from tests.clients.upstream import CHAT, JSON, MESSAGES, Fail
+from tests.clients.messages import MESSAGES
+from tests.clients.script import JSON
+from tests.clients.speech import Speech
+from tests.clients.story import Hands, ToolLoop
 
-# What OpenAI and Anthropic answer when a prompt is too long: the client recognises both.
-CHAT_TOO_LONG = Fail(
-    400,
-    {
-        "error": {
-            "message": "This model's maximum context length is 200000 tokens. However, your messages resulted in 250000.",
-            "type": "invalid_request_error",
-            "param": "messages",
-            "code": "context_length_exceeded",
-        }
-    },
-)
-MESSAGES_TOO_LONG = Fail(
-    400,
-    {
-        "type": "error",
-        "error": {
-            "type": "invalid_request_error",
-            "message": "prompt is too long: 250000 tokens > 200000 maximum",
-        },
-    },
-)
-CHAT_BAD_KEY = Fail(
-    401,
-    {"error": {"message": "Incorrect API key provided: scripted.", "type": "invalid_request_error", "code": None}},
-)
-MESSAGES_BAD_KEY = Fail(
-    401,
-    {"type": "error", "error": {"type": "authentication_error", "message": "This key was revoked (scripted)."}},
-)
+
+def _too_long(speech: Speech, *numbers: str) -> Refusal:
+    return Refusal(speech.too_long, ("Prompt is too long", *numbers))
+
+
+def _bad_key(speech: Speech, words: str) -> Refusal:
+    return Refusal(speech.bad_key, ("401", words))
+
+
+def _case(name: str, upstream: Speech, model: str, plot: Plot, variant: str = "") -> Case:
+    return Case(name, MESSAGES, upstream, model, plot, variant)
+
 
 # The client treats ids that it knows as older models, newer ones and unknown ones in three ways: the environment as
 # reminders in the user's message or as a system message in mid-conversation, thinking with a budget or adaptive.
 CASES = (
-    Case("one call, claude-sonnet-4-5", CHAT, "claude-sonnet-4-5", ToolLoop()),
-    Case("two calls at once, chat/coder-1", CHAT, "chat/coder-1", ToolLoop(parallel=True), "every tool"),
-    Case("two calls at once, claude-sonnet-5-5", CHAT, "claude-sonnet-5-5", ToolLoop(parallel=True), "bearer"),
-    Case("stream breaks, asks again whole", CHAT, "claude-sonnet-4-5", FallBack()),
-    Case("prompt is too long", CHAT, "claude-sonnet-4-5", Refusal(CHAT_TOO_LONG, ("Prompt is too long", "250000"))),
-    Case("401", CHAT, "chat/coder-1", Refusal(CHAT_BAD_KEY, ("401", "Incorrect API key provided: scripted."))),
-    Case("one call, claude-opus-4-5", MESSAGES, "claude-opus-4-5", ToolLoop()),
-    Case("two calls at once, messages/writer-1", MESSAGES, "messages/writer-1", ToolLoop(parallel=True), "every tool"),
-    Case("two calls at once, claude-opus-5-5", MESSAGES, "claude-opus-5-5", ToolLoop(parallel=True), "bearer"),
-    Case("stream breaks, asks again whole", MESSAGES, "claude-opus-4-5", FallBack()),
-    Case(
-        "prompt is too long",
-        MESSAGES,
-        "messages/writer-1",
-        Refusal(MESSAGES_TOO_LONG, ("Prompt is too long", "250000", "200000")),
-    ),
-    Case("401", MESSAGES, "claude-opus-4-5", Refusal(MESSAGES_BAD_KEY, ("401", "This key was revoked (scripted)."))),
+    _case("one call, claude-sonnet-4-5", CHAT, "claude-sonnet-4-5", ToolLoop()),
+    _case("two calls at once, chat/coder-1", CHAT, "chat/coder-1", ToolLoop(parallel=True), "every tool"),
+    _case("two calls at once, claude-sonnet-5-5", CHAT, "claude-sonnet-5-5", ToolLoop(parallel=True), "bearer"),
+    _case("stream breaks, asks again whole", CHAT, "claude-sonnet-4-5", BrokenStream(whole=True)),
+    _case("prompt is too long", CHAT, "claude-sonnet-4-5", _too_long(CHAT, "250000")),
+    _case("401", CHAT, "chat/coder-1", _bad_key(CHAT, "Incorrect API key provided: scripted.")),
+    _case("one call, claude-opus-4-5", MESSAGES, "claude-opus-4-5", ToolLoop()),
+    _case("two calls at once, messages/writer-1", MESSAGES, "messages/writer-1", ToolLoop(parallel=True), "every tool"),
+    _case("two calls at once, claude-opus-5-5", MESSAGES, "claude-opus-5-5", ToolLoop(parallel=True), "bearer"),
+    _case("stream breaks, asks again whole", MESSAGES, "claude-opus-4-5", BrokenStream(whole=True)),
+    _case("prompt is too long", MESSAGES, "messages/writer-1", _too_long(MESSAGES, "250000", "200000")),
+    _case("401", MESSAGES, "claude-opus-4-5", _bad_key(MESSAGES, "This key was revoked (scripted).")),
 )
 
 
@@ -68,10 +49,7 @@ def _start(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:
     output = ("--output-format", "stream-json", "--verbose")
     command = ("claude", "-p", order.prompt, "--model", order.model, *output, "--dangerously-skip-permissions", *tools)
     environment = {
-        "PATH": order.programs,
-        "HOME": str(order.home),
-        "TMPDIR": str(order.home),
-        "LANG": "C.UTF-8",
+        **surroundings(order),
         "CLAUDE_CONFIG_DIR": str(order.home / ".claude"),
         "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{order.port}",
         "ANTHROPIC_AUTH_TOKEN" if order.variant == "bearer" else "ANTHROPIC_API_KEY": order.key,
@@ -80,8 +58,6 @@ def _start(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:
         "DISABLE_ERROR_REPORTING": "1",
         "DISABLE_TELEMETRY": "1",
         "IS_SANDBOX": "1",  # lets root skip permissions
-        "HTTPS_PROXY": "http://127.0.0.1:9",  # nobody is there: nothing leaves this machine
-        "NO_PROXY": "127.0.0.1",
     }
     return command, environment
 
@@ -93,10 +69,10 @@ def _read(finished: Finished) -> Said:
     # What the client says of itself, such as an error, has the model `<synthetic>`.
     models = frozenset(message["model"] for message in messages) - {"<synthetic>"}
     if not results:
-        return Said(finished.errors.strip(), is_failure=True, models=models, tokens=None)
+        return Said(finished.errors.strip(), is_failure=True, tokens=None, models=models)
     result, usage = results[-1], results[-1]["usage"]
     tokens = (usage["input_tokens"], usage["cache_read_input_tokens"], usage["output_tokens"])
-    return Said(str(result.get("result", "")), is_failure=bool(result["is_error"]), models=models, tokens=tokens)
+    return Said(str(result.get("result", "")), is_failure=bool(result["is_error"]), tokens=tokens, models=models)
 
 
 def _events(output: str) -> Iterator[JSON]:
@@ -115,12 +91,11 @@ def _look(file: Path) -> tuple[str, JSON]:
 
 CLIENT = Client(
     name="claude-code",
-    speech=MESSAGES,
     package=Package("@anthropic-ai/claude-code", "2.1.329", "claude"),
     start=_start,
     read=_read,
-    shell=_shell,
-    look=_look,
-    private_marks=("x-anthropic-billing-header",),
+    hands=Hands(_shell, _look),
     cases=CASES,
+    aliases={"claude-sonnet-*": "chat/coder-1", "claude-opus-*": "messages/writer-1"},
+    private_marks=("x-anthropic-billing-header",),
 )

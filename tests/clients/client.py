@@ -1,11 +1,13 @@
-"""What a coding agent is to this program, and what it is put through. One record per agent; a table of them in `__main__`."""
+"""What a coding agent is to this program, and what it is put through. One module per agent; a table of them in `__main__`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.clients.install import Finished, Package
-from tests.clients.upstream import JSON, Fail, Speech
+from tests.clients.script import Fail
+from tests.clients.speech import Speech
+from tests.clients.story import Hands, ToolLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,7 @@ class Order:
 
     prompt: str
     model: str
+    dialect: Speech
     port: int
     key: str
     home: Path
@@ -21,29 +24,41 @@ class Order:
     variant: str = ""
 
 
+def surroundings(order: Order) -> dict[str, str]:
+    """Make the part of the environment that every agent gets: nothing of the person's own, and no way out to a network."""
+    dead_end = "http://127.0.0.1:9"
+    return {
+        "PATH": order.programs,
+        "HOME": str(order.home),
+        "TMPDIR": str(order.home),
+        "LANG": "C.UTF-8",
+        "HTTP_PROXY": dead_end,
+        "HTTPS_PROXY": dead_end,
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What an agent says at its end: its last words, whether it calls that a failure, and what it saw of the models.
 
-    `tokens` are those of all turns: of the prompt and not cached, from the cache, of the answers.
+    `tokens` are those of all turns: of the prompt and not cached, from the cache, of the answers. `models` and `reasoning`
+    are None when the agent does not tell them.
     """
 
     text: str
     is_failure: bool
-    models: frozenset[str]
     tokens: tuple[int, int, int] | None
+    models: frozenset[str] | None = None
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ToolLoop:
-    """The model asks for one tool call, or two at once, and answers with what they have brought."""
+class BrokenStream:
+    """The first stream breaks off with an error, or `silently`; the agent asks again, as a stream or `whole`."""
 
-    parallel: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FallBack:
-    """The first stream breaks off with an error; the agent asks again without streaming."""
+    whole: bool = False
+    silently: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +69,25 @@ class Refusal:
     words: tuple[str, ...]
 
 
-Plot = ToolLoop | FallBack | Refusal
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """The upstream finds the prompt too long; the agent asks for a summary, and goes on from that."""
+
+
+Plot = ToolLoop | BrokenStream | Refusal | Compaction
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One run of an agent: with the upstream that speaks `speech`, which it asks for by the name `model`."""
+    """One run of an agent that speaks `dialect`; the model that it asks for by the name `model` is at `upstream`."""
 
     name: str
-    speech: Speech
+    dialect: Speech
+    upstream: Speech
     model: str
     plot: Plot
     variant: str = ""
     """A word for the agent's own `start`, such as another way to sign in."""
-
-
-Fault = str
-"""One sentence about something that is not as it has to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +95,13 @@ class Client:
     """A coding agent."""
 
     name: str
-    speech: Speech
-    """What it speaks to the gateway."""
     package: Package
     start: Callable[[Order], tuple[Sequence[str], Mapping[str, str]]]
     """Its command line and its whole environment."""
     read: Callable[[Finished], Said]
-    shell: Callable[[str], tuple[str, JSON]]
-    """The tool call (name, arguments) that runs a command."""
-    look: Callable[[Path], tuple[str, JSON]]
-    """The tool call that reads a file."""
-    private_marks: tuple[str, ...]
-    """How those texts of its requests begin that are meant for its own vendor, and must not reach other upstreams."""
+    hands: Hands
     cases: tuple[Case, ...]
+    aliases: Mapping[str, str]
+    """Names of models that the gateway has to know for it, and whose they are."""
+    private_marks: tuple[str, ...] = ()
+    """How those texts of its requests begin that are meant for its own vendor, and must not reach other upstreams."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.upstream import CHAT, MESSAGES
+from tests.clients.speech import Speech
 
 START_LIMIT = 15.0
 STOP_LIMIT = 10.0
@@ -18,31 +18,17 @@ STOP_LIMIT = 10.0
 CLIENT_KEY = "sk-client-0f1e2d3c4b5a69788796"
 """What the client shows to the gateway. It must go no further."""
 
-UPSTREAM_KEYS = {CHAT: "sk-chat-upstream-5d41402abc4b2a76", MESSAGES: "sk-messages-upstream-7d793037a076"}
-"""What the gateway shows to each upstream."""
-
-UPSTREAM_MODELS = {CHAT: "coder-1", MESSAGES: "writer-1"}
-"""The one model of each upstream."""
-
-CONFIGURATION = """\
+SERVER = """\
 [server]
-keys = ["{client_key}"]
+keys = ["{key}"]
+"""
 
-[providers.chat]
-protocol = "openai-chat"
-base_url = "http://127.0.0.1:{chat_port}/v1"
-api_key = "{chat_key}"
-models = ["coder-1"]
-
-[providers.messages]
-protocol = "anthropic-messages"
-base_url = "http://127.0.0.1:{messages_port}"
-api_key = "{messages_key}"
-models = ["writer-1"]
-
-[aliases]
-"claude-sonnet-*" = "chat/coder-1"
-"claude-opus-*" = "messages/writer-1"
+PROVIDER = """\
+[providers.{speech.provider}]
+protocol = "{speech.protocol}"
+base_url = "http://127.0.0.1:{port}{speech.base}"
+api_key = "{speech.key}"
+models = ["{speech.model}"]
 """
 
 
@@ -65,15 +51,11 @@ class Gateway:
         return self.log.read_bytes()[size:].decode(errors="replace")
 
 
-def configuration(chat_port: int, messages_port: int) -> str:
-    """Write the configuration for two upstreams on loopback."""
-    return CONFIGURATION.format(
-        client_key=CLIENT_KEY,
-        chat_port=chat_port,
-        chat_key=UPSTREAM_KEYS[CHAT],
-        messages_port=messages_port,
-        messages_key=UPSTREAM_KEYS[MESSAGES],
-    )
+def configuration(ports: Mapping[Speech, int], aliases: Mapping[str, str]) -> str:
+    """Write the configuration for upstreams on ports of loopback."""
+    providers = [PROVIDER.format(speech=speech, port=port) for speech, port in ports.items()]
+    names = ["[aliases]", *(f'"{alias}" = "{model}"' for alias, model in aliases.items()), ""]
+    return "\n".join([SERVER.format(key=CLIENT_KEY), *providers, *names])
 
 
 @asynccontextmanager

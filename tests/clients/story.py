@@ -3,14 +3,22 @@
 import random
 import shlex
 import string
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.clients.client import Client
-from tests.clients.upstream import Call, Say
+from tests.clients.script import JSON, Call, Say
 
 TEXT = 'First I “write” — naïvely 🥭 — and then\n\tI look; "quoted", \\ and a <tag>.'
 REASONING = "The user wants a word in a file 🤔.\n\nThat takes a tool — “tee” will do."
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLoop:
+    """The model asks for one tool call, or two at once, and answers with what they have brought; perhaps it `reasons` first."""
+
+    parallel: bool = False
+    reasons: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +36,40 @@ class Story:
         return self.opening.calls
 
 
-def tell(client: Client, folder: Path, *, parallel: bool) -> Story:
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """How an agent's tools are called: each gives the name and the arguments of a call."""
+
+    shell: Callable[[str], tuple[str, JSON]]
+    """Runs a command."""
+    look: Callable[[Path], tuple[str, JSON]]
+    """Reads a file."""
+
+
+def tell(hands: Hands, folder: Path, loop: ToolLoop) -> Story:
     """Make up a story that nobody can guess; a file that it reads is written to `folder`."""
     written, found = _word(), _word()
     file, shelf = folder / "written.txt", folder / "found.txt"
-    calls = [_call(client.shell(f"echo {written} | tee {shlex.quote(str(file))}"))]
+    calls = [_call(hands.shell(f"echo {written} | tee {shlex.quote(str(file))}"))]
     words = [written]
-    if parallel:
+    if loop.parallel:
         shelf.write_text(f"{found}\n", encoding="utf-8")
-        calls.append(_call(client.look(shelf)))
+        calls.append(_call(hands.look(shelf)))
         words.append(found)
-    signature = "".join(random.choices(string.ascii_letters + string.digits + "+/", k=342)) + "=="
+    opening = Say(TEXT, calls=tuple(calls))
+    if loop.reasons:
+        signature = "".join(random.choices(string.ascii_letters + string.digits + "+/", k=342)) + "=="
+        opening = replace(opening, reasoning=REASONING, signature=signature)
     return Story(
         prompt=f"Write the word, please, and tell me about it. My reference is {_word()}.",
-        opening=Say(TEXT, REASONING, signature, tuple(calls)),
+        opening=opening,
         closing=Say(f"It is done: “{' and '.join(words)}” 🥭."),
         words=tuple(words),
         file=file,
     )
 
 
-def _call(call: tuple[str, dict[str, object]]) -> Call:
+def _call(call: tuple[str, JSON]) -> Call:
     name, arguments = call
     return Call(f"call_{_word()}", name, arguments)
 
