@@ -199,6 +199,18 @@ def test_a_model_id_may_hold_slashes(client: httpx2.Client, scripted_chat: Runni
     assert client.get(f"/v1/models/{id}", headers=CLAUDE).json()["type"] == "model"
 
 
+@pytest.mark.parametrize(
+    "place", ["/v1beta/models/demo/echo", "/v1beta/demo/echo", "/demo/v1beta/models/echo", "/v1/demo%2Fecho"]
+)
+def test_a_model_id_with_slashes_may_stand_in_gemini_paths_without_its_collection(
+    client: httpx2.Client, place: str
+) -> None:
+    contents = [{"role": "user", "parts": [{"text": "Hi"}]}]
+    reply = client.post(f"{place}:generateContent", json={"contents": contents})
+    assert reply.headers["x-dragoman-model"] == "echo"
+    assert client.post(f"{place}:countTokens", json={"contents": contents}).json()["totalTokens"] > 0
+
+
 def test_an_unknown_model_is_a_404_that_names_the_nearest(client: httpx2.Client) -> None:
     assert client.get("/go/v1/models/glm-5.3").status_code == 200
     reply = client.get("/go/v1/models/glm-5.33")
@@ -248,7 +260,7 @@ def test_the_openapi_document_is_valid_and_names_every_path(client: httpx2.Clien
     served = {*MESSAGES_PATHS, *CHAT_PATHS, *(f"{path}/count_tokens" for path in MESSAGES_PATHS)}
     for version in ("/v1beta", "/v1"):
         methods = ("generateContent", "streamGenerateContent", "countTokens")
-        served |= {f"{version}/models/{{model}}:{method}" for method in methods}
+        served |= {f"{version}{place}/{{model}}:{method}" for place in ("/models", "") for method in methods}
     served |= {"/v1beta/models", "/v1beta/models/{model}"}
     served |= {"/models", "/v1/models", "/v1/models/{model}", "/", "/health", "/ping", "/api/hello", "/openapi.json"}
     assert set(document["paths"]) == served

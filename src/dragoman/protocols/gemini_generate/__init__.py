@@ -38,12 +38,20 @@ _COLLECTIONS: Final = ("models/", "tunedModels/")
 def _endpoints(version: str) -> tuple[Endpoint, ...]:
     models = f"{version}/models"
     return (
-        Endpoint("POST", f"{models}/{{model}}:generateContent", Operation.GENERATE, streams=False),
-        Endpoint("POST", f"{models}/{{model}}:streamGenerateContent", Operation.GENERATE, streams=True),
-        Endpoint("POST", f"{models}/{{model}}:countTokens", Operation.COUNT),
+        *_turns(models),
         Endpoint("GET", models, Operation.MODELS),
         Endpoint("GET", f"{models}/{{model}}", Operation.MODEL),
         *(Endpoint("POST", f"{models}/{{model}}:{name}", Operation.UNSERVED) for name in _UNSERVED),
+        # @ai-sdk/google takes an id with a slash for a whole place, as `tunedModels/x` is one, and leaves out the collection.
+        *_turns(version),
+    )
+
+
+def _turns(collection: str) -> tuple[Endpoint, ...]:
+    return (
+        Endpoint("POST", f"{collection}/{{model}}:generateContent", Operation.GENERATE, streams=False),
+        Endpoint("POST", f"{collection}/{{model}}:streamGenerateContent", Operation.GENERATE, streams=True),
+        Endpoint("POST", f"{collection}/{{model}}:countTokens", Operation.COUNT),
     )
 
 
