@@ -19,8 +19,8 @@ from tests.clients.story import Story, ToolLoop, tell
 from tests.clients.tap import Tap, tapping
 from tests.clients.upstream import Upstream
 
-CASE_LIMIT = 40.0
-REFUSAL_LIMIT = 20.0
+CASE_LIMIT = 60.0
+REFUSAL_LIMIT = 30.0
 """Seconds for a case, and for one in which the upstream refuses: the person who waits has to be told soon."""
 
 
