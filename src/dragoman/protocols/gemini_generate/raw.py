@@ -174,7 +174,8 @@ def _lines(tail: bytes) -> Iterator[bytes]:
     for line in reversed(tail.splitlines()):
         if line.startswith(b"data:"):
             yield line[5:]
-    yield tail.partition(b"\n")[0]
+    if not tail.startswith(b"data:"):
+        yield tail.partition(b"\n")[0]
 
 
 def _is_last(line: bytes) -> bool:

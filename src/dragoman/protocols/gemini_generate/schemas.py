@@ -6,6 +6,7 @@ the client, so that a property called `$schema` or `type` is nothing special.
 
 # ruff: noqa: ANN401 - schemas are any JSON
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -150,7 +151,7 @@ class _Compiler:
         if written["type"] == "STRING" and values and all(isinstance(value, str) and value for value in values):
             written["enum"] = values
         elif values:
-            allowed = f"One of: {', '.join(str(value) for value in values)}."
+            allowed = f"One of: {', '.join(json.dumps(value) for value in values)}."
             written["description"] = " ".join(filter(None, (written.get("description"), allowed)))
             self._lose(path, "enum", "only strings can be listed: the values stand in the description")
 

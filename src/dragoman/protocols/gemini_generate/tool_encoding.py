@@ -6,12 +6,15 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.codec import Target
+from dragoman.ir.failures import UnsupportedError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Request, ToolChoice, WebSearch
 from dragoman.protocols.gemini_generate.schemas import to_gemini
 from dragoman.protocols.gemini_generate.wire import NAME
 
 Json = dict[str, Any]
+_MOST_FUNCTIONS: Final = 512
+"""https://github.com/google-gemini/gemini-cli/issues/19083."""
 _SEARCH: Final = "googleSearch"
 _FREE_TEXT: Final = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
 _any: Final = msgspec.json.Decoder().decode
@@ -39,6 +42,10 @@ def encode_tools(request: Request, target: Target, ledger: Ledger) -> list[Json]
                 ledger.dropped("hosted_tool", path, f"`{tool.type}` is run by another vendor", changes_meaning=True)
             case _:
                 assert_never(tool)
+    if len(declarations) > _MOST_FUNCTIONS:
+        raise UnsupportedError(
+            f"`tools`: {len(declarations)} functions, and {_MOST_FUNCTIONS} are allowed", param="tools"
+        )
     functions: list[Json] = [{"functionDeclarations": list(declarations.values())}] if declarations else []
     return [*functions, *hosted.values()]
 
