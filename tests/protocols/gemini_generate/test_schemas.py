@@ -116,6 +116,25 @@ def test_a_reference_that_leads_nowhere_new_ends(schema: Any) -> None:
     assert any(name.endswith(("$ref", "allOf")) for name in lost(schema))
 
 
+def test_a_short_schema_that_means_a_very_long_one_is_cut_off() -> None:
+    """Each definition uses the next one twice: put in place they would be 2 to the power of 40."""
+    pairs = {
+        f"d{depth}": {"type": "object", "properties": {side: {"$ref": f"#/$defs/d{depth + 1}"} for side in "ab"}}
+        for depth in range(40)
+    }
+    assert any(name.endswith("schema") for name in lost({"$defs": pairs, "$ref": "#/$defs/d0"}))
+
+
+def test_alternatives_within_alternatives_are_one_list() -> None:
+    inner = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
+    assert compiled({"anyOf": [inner, {"type": "null"}]}) == {
+        "anyOf": [{"type": "STRING", "nullable": True}, {"type": "INTEGER", "nullable": True}]
+    }
+    assert compiled({"anyOf": [inner, {"type": "number"}]}) == {
+        "anyOf": [STRING, {"type": "INTEGER"}, {"type": "NUMBER"}]
+    }
+
+
 json_schemas = st.recursive(
     st.sampled_from(
         [True, {}, {"type": "string"}, {"type": ["integer", "null"]}, {"const": 3}, {"enum": ["a", 1]}, {"$ref": "#"}]

@@ -72,6 +72,8 @@ _READ: Final = frozenset(
 )
 _KINDS: Final[Mapping[type, str]] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 _DEEPEST: Final = 64
+_MOST_SCHEMAS: Final = 5000
+"""How many schemas one may consist of: where references are put in place, a short schema can mean a very long one."""
 _ANY: Final[Json] = {"type": "STRING"}
 """For what may be anything: the subset wants a type."""
 
@@ -88,13 +90,15 @@ class _Compiler:
     def __init__(self, root: Any) -> None:
         self.losses: list[SchemaLoss] = []
         self._root = root
+        self._left = _MOST_SCHEMAS
         self._open: list[str] = []
         self._merging: list[Json] = []
 
     def compiled(self, schema: Any, path: str) -> Json:
-        if not isinstance(schema, dict) or path.count(".") > _DEEPEST:
+        self._left -= 1
+        if not isinstance(schema, dict) or path.count(".") > _DEEPEST or self._left < 0:
             if schema is not True:
-                self._lose(path, "schema", "it is no schema, or nested too deeply")
+                self._lose(path, "schema", "it is no schema, nested too deeply or too large with all that it refers to")
             return dict(_ANY)
         if isinstance(reference := schema.get("$ref"), str):
             return self._referred(schema, reference, path)
@@ -203,19 +207,13 @@ class _Compiler:
             for branch in branches
             if not _is_null(branch)
         ]
-        if not written:
-            written = [dict(_ANY)]
-        if len(written) == 1:
-            only: Json = {**written[0], **said}
-            if is_nullable:
-                only["nullable"] = True
-            return only
-        for branch in written:
-            if "description" in said:
-                branch.setdefault("description", said["description"])
-            if is_nullable:
-                branch["nullable"] = True
-        return {"anyOf": written}
+        flat = [inner for branch in written for inner in branch.get("anyOf", (branch,))] or [dict(_ANY)]
+        if is_nullable:
+            flat = [{**branch, "nullable": True} for branch in flat]
+        if len(flat) == 1:
+            return {**flat[0], **said}
+        words = {"description": said["description"]} if "description" in said else {}
+        return {"anyOf": [{**words, **branch} for branch in flat]}
 
     def _merged(self, schema: Json, path: str) -> Json:
         """Return a schema with its `allOf` put into it."""
