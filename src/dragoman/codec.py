@@ -100,6 +100,10 @@ class Peek(msgspec.Struct, frozen=True):
     """Anthropic's `metadata.user_id` or OpenAI's `user`: some clients put their session there."""
     cache_key: str | None = None
     """OpenAI's `prompt_cache_key`."""
+    wants_usage: bool = True
+    """Whether the client asks for the usage of its stream, or cannot help getting it."""
+    has_stream_options: bool = False
+    """Whether OpenAI's `stream_options` are there."""
 
 
 class StreamDecoder(Protocol):
@@ -200,6 +204,10 @@ class Codec:
     """Whether prompt caching is asked for by marks in the request (Anthropic) and not by a key (OpenAI)."""
     names_input_early: bool = False
     """Whether a stream begins with the size of its input, before an upstream of another protocol reports it."""
+    splice_asking: Callable[[bytes, str, Peek], bytes] | None = None
+    """As `splice_model`, and the usage of the stream is asked for; None: a stream always tells it."""
+    hide_usage: Callable[[], Transducer[bytes, bytes]] | None = None
+    """A transducer over whole events of a relayed stream that takes out the usage which only the gateway has asked for."""
     marks: tuple[str, ...] = ()
     """Request headers by which this protocol's clients are known, where a path is shared (`/v1/models`)."""
     lists_claude_shaped: bool = False

@@ -84,6 +84,8 @@ class RawLane:
     def __init__(self, errand: Errand) -> None:
         self._errand = errand
         self.upstream = errand.upstream
+        # What a stream has cost is always asked for, where the server knows the question.
+        self._hides_usage = not errand.peek.wants_usage and errand.attempt.dialect.stream_options
 
     def call(self, path: str | None = None) -> Call:
         """Return the call to make, to `path` when it is not the one for replies."""
@@ -95,7 +97,10 @@ class RawLane:
             refuse_unseen(decode(body, Ledger()), attempt)
         if MARK_BYTES in body:
             body = codec.unseal(body, target_of(attempt), errand.ledger)
-        body = codec.splice_model(body, attempt.model)
+        if self._hides_usage and codec.splice_asking:
+            body = codec.splice_asking(body, attempt.model, errand.peek)
+        else:
+            body = codec.splice_model(body, attempt.model)
         path = path or codec.path(attempt.model, errand.peek.stream)
         session = errand.identity.session
         if attempt.session_header and session is None:
@@ -113,7 +118,8 @@ class RawLane:
 
     def stage(self) -> RawStage:
         """Return the stage for a streamed reply."""
-        return RawStage(self._errand.client, self._errand.peek.model, self._errand.arrival.request_id)
+        errand = self._errand
+        return RawStage(errand.client, errand.peek.model, errand.arrival.request_id, hides_usage=self._hides_usage)
 
     def whole(self, body: bytes) -> bytes:
         """Return a whole reply as the client gets it. Raises DragomanError for none, and for an error with status 200."""

@@ -24,12 +24,14 @@ class RawStage:
     either.)
     """
 
-    __slots__ = ("_codec", "_cutter", "_echo", "_head", "_request_id", "_tail", "failure")
+    __slots__ = ("_codec", "_cutter", "_echo", "_head", "_hide", "_request_id", "_tail", "failure")
 
     is_done = False
 
-    def __init__(self, codec: Codec, model: str, request_id: str) -> None:
+    def __init__(self, codec: Codec, model: str, request_id: str, *, hides_usage: bool = False) -> None:
+        """`hides_usage`: the client has not asked for the usage that the stream tells."""
         self._codec = codec
+        self._hide = codec.hide_usage() if hides_usage and codec.hide_usage else None
         self._cutter = EventCutter()
         self._echo = codec.echo(model)
         self._request_id = request_id
@@ -49,6 +51,8 @@ class RawStage:
         if len(self._head) < _KEPT_BYTES:
             self._head += events[:_KEPT_BYTES]
         self._tail = _ends(events) if len(events) >= _KEPT_BYTES else (self._tail + events)[-_KEPT_BYTES:]
+        if self._hide is not None:
+            events = self._hide.feed(events)
         return self._echo.feed(events)
 
     def flush(self) -> bytes:
@@ -61,6 +65,7 @@ class RawStage:
         last = rest if is_whole_event(rest) else b""  # some servers leave out the last empty line
         self._tail += last
         if self._codec.is_finished(self._tail):
+            last = last if self._hide is None else self._hide.feed(last)
             return self._echo.feed(last) + self._echo.flush()
         self.failure = failure
         return self._codec.encode_failure_event(failure, self._request_id)

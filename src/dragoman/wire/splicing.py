@@ -40,13 +40,14 @@ class NameField:
                     return found
         return None
 
-    def splice(self, body: bytes, model: str) -> bytes:
-        """Return the JSON object `body` with `model` in this field.
+    def splice(self, body: bytes, model: str, beside: bytes = b"") -> bytes:
+        """Return the JSON object `body` with `model` in this field, and behind it the JSON `beside` (`,"name":value`).
 
         The first place that looks right nearly always is; it is proved by reading the result. A body in which no place can be
         proved (the key is written with escapes) is put together anew from its fields' bytes.
         """
-        written = msgspec.json.encode(model)
+        name = msgspec.json.encode(model)
+        written = name + beside
         place = body.find(self._key)
         if (
             body.count(b"{", 0, place) == 1
@@ -60,7 +61,7 @@ class NameField:
             if body.find(self._key, end) < 0 or self.read(spliced) == model:
                 return spliced
         current = self.read(body)
-        if current == model:
+        if current == model and not beside:
             return body
         for found in self.pattern.finditer(body):
             if msgspec.json.decode(b'"' + found.group(2) + b'"') != current:
@@ -68,9 +69,9 @@ class NameField:
             spliced = body[: found.start()] + found.group(1) + written + body[found.end() :]
             if self.read(spliced) == model:
                 return spliced
-        fields = _fields_of(body)
-        fields[self.key] = msgspec.Raw(written)
-        return msgspec.json.encode(fields)
+        whole = msgspec.json.encode({self.key: msgspec.Raw(name)} | _fields_of(body) | {self.key: msgspec.Raw(name)})
+        end = len(self._key) + len(name) + 2
+        return whole[:end] + beside + whole[end:]
 
 
 MODEL: Final = NameField("model")

@@ -55,7 +55,7 @@ def strange_stream(name: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_a_request_goes_up_byte_for_byte_but_for_the_models_name(
+def test_a_request_goes_up_byte_for_byte_but_for_the_models_name_and_the_question_for_usage(
     http: httpx2.Client, chat: ExactUpstream, messages: ExactUpstream, name: str, streams: bool
 ) -> None:
     upstream = {"chat": chat, "messages": messages}[name]
@@ -77,7 +77,10 @@ def test_a_request_goes_up_byte_for_byte_but_for_the_models_name(
         },
     )
     assert told.status_code == 200
-    assert upstream.asked[0].body == REQUEST % (b"one", stream)
+    asked = REQUEST % (b"one", stream)
+    if name == "chat" and streams:
+        asked = asked.replace(b'"one"', b'"one","stream_options":{"include_usage":true}', 1)
+    assert upstream.asked[0].body == asked
     headers = upstream.asked[0].headers
     assert headers["anthropic-beta"] == "something-2026-11-11,other"
     assert headers["x-new-header"] == "as it is"

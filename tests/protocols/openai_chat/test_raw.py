@@ -18,8 +18,33 @@ TARGET = Target("deep", "up")
     ("body", "peek"),
     [
         (b'{"model":"m","messages":[1],"novel":{}}', Peek("m")),
-        (b'{"stream":true,"model":"m"}', Peek("m", stream=True)),
+        (b'{"stream":true,"model":"m"}', Peek("m", stream=True, wants_usage=False)),
         (b'{"stream":null,"model":"m"}', Peek("m")),
+        (b'{"stream":false,"model":"m","stream_options":null}', Peek("m")),
+        (
+            b'{"stream":true,"model":"m","stream_options":null}',
+            Peek("m", stream=True, wants_usage=False, has_stream_options=True),
+        ),
+        (
+            b'{"stream":true,"model":"m","stream_options":{}}',
+            Peek("m", stream=True, wants_usage=False, has_stream_options=True),
+        ),
+        (
+            b'{"stream":true,"model":"m","stream_options":{"include_usage":false}}',
+            Peek("m", stream=True, wants_usage=False, has_stream_options=True),
+        ),
+        (
+            b'{"stream":true,"model":"m","stream_options":{"include_usage":true}}',
+            Peek("m", stream=True, has_stream_options=True),
+        ),
+        (
+            b'{"stream":true,"model":"m","stream_options":{"include_usage":"yes"}}',
+            Peek("m", stream=True, has_stream_options=True),
+        ),
+        (
+            b'{"stream":true,"model":"m","stream_options":5}',
+            Peek("m", stream=True, has_stream_options=True),
+        ),  # the upstream's to refuse
     ],
 )
 def test_a_peek_reads_model_and_stream(body: bytes, peek: Peek) -> None:
@@ -53,6 +78,69 @@ def test_every_chunk_and_the_whole_reply_echo_the_clients_name() -> None:
     echoed = b"".join(echo.feed(stream[place : place + 7]) for place in range(0, len(stream), 7)) + echo.flush()
     assert echoed == stream.replace(b'"up"', b'"asked"')
     assert PROTOCOL.echo_whole(b'{"model":"up","x":1}', "asked") == b'{"model":"asked","x":1}'
+
+
+# Usage that nobody asked for
+
+HIDE = PROTOCOL.hide_usage
+
+
+@pytest.mark.parametrize(
+    ("body", "asking"),
+    [
+        ('{"model":"m","stream":true}', '{"model":"up","stream_options":{"include_usage":true},"stream":true}'),
+        (
+            '{ "stream" : true, "model" : "m"\n} ',
+            '{ "stream" : true, "model" : "up","stream_options":{"include_usage":true}\n} ',
+        ),
+        (
+            '{"tools":[{"model":"m","stream_options":1}],"model":"m","stream":true}',
+            '{"tools":[{"model":"m","stream_options":1}],"model":"up","stream_options":{"include_usage":true},"stream":true}',
+        ),
+        (
+            '{"stream":true,"mod\\u0065l":"m"}',
+            '{"model":"up","stream_options":{"include_usage":true},"stream":true}',
+        ),
+        (
+            '{"model":"m","stream_options":{"include_obfuscation":false},"x":1.0,"stream":true}',
+            '{"model":"up","stream_options":{"include_obfuscation":false,"include_usage":true},"x":1.0,"stream":true}',
+        ),
+        (
+            '{"stream_options":null,"model":"m","stream":true}',
+            '{"stream_options":{"include_usage":true},"model":"up","stream":true}',
+        ),
+        (
+            '{"stream_options":{"include_usage":false},"model":"m","stream":true}',
+            '{"stream_options":{"include_usage":true},"model":"up","stream":true}',
+        ),
+    ],
+)
+def test_usage_is_asked_for_and_nothing_else_changes(body: str, asking: str) -> None:
+    data = body.encode()
+    assert PROTOCOL.splice_asking is not None
+    assert PROTOCOL.splice_asking(data, "up", PROTOCOL.peek(data)).decode() == asking
+
+
+USAGE = '"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0}}'
+WORDS = 'data: {"choices":[{"index":0,"delta":{"content":"\\"choices\\":[] \\"prompt_tokens\\""}}],"usage":null}'
+LAST = f'data: {{"choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}],{USAGE}}}'
+FILTERS = 'data: {"choices":[],"prompt_filter_results":[{"prompt_index":0}],"usage":null}'
+
+
+@pytest.mark.parametrize("end", ["\n\n", "\r\n\r\n", "\r\r"])
+@pytest.mark.parametrize("choices", ["[]", " [ ]"])
+def test_the_chunk_that_tells_nothing_but_usage_is_taken_out(end: str, choices: str) -> None:
+    alone = f'data: {{"id":"x","choices":{choices},{USAGE}}}'
+    events = [FILTERS, WORDS, LAST, ": a comment", alone, "data: [DONE]"]
+    assert HIDE is not None
+    hide = HIDE()
+    batch = end.join([*events, ""]).encode()
+    assert hide.feed(batch) == end.join([FILTERS, WORDS, LAST, ": a comment", "data: [DONE]", ""]).encode()
+    assert hide.feed(f"{alone}{end}".encode()) == b""
+    assert hide.feed(alone.encode()) == b""
+    kept = f"{WORDS}{end}".encode()
+    assert hide.feed(kept) is kept
+    assert hide.flush() == b""
 
 
 # Seals

@@ -7,7 +7,7 @@ from typing import Final
 
 from dragoman.codec import Codec, Endpoint, Operation
 from dragoman.protocols.openai_chat.losses import LOSES
-from dragoman.protocols.openai_chat.raw import echo, is_finished, peek, read_usage, unseal
+from dragoman.protocols.openai_chat.raw import HideUsage, echo, is_finished, peek, read_usage, splice_asking, unseal
 from dragoman.protocols.openai_chat.reply import decode_reply, encode_reply
 from dragoman.protocols.openai_chat.request_decoding import decode_request
 from dragoman.protocols.openai_chat.request_encoding import encode_request
@@ -56,4 +56,6 @@ PROTOCOL: Final = Codec(
     read_usage=read_usage,
     is_finished=is_finished,
     loses=LOSES,
+    splice_asking=splice_asking,
+    hide_usage=HideUsage,
 )

@@ -23,10 +23,10 @@ from dragoman.protocols.openai_chat.reasoning import (
     native_extra,
     seal_of,
 )
-from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.protocols.openai_chat.wire import ORIGIN, is_given
 from dragoman.protocols.openai_chat.wire_replies import WireUsage
 from dragoman.wire.reading import UNREADABLE, read_with
-from dragoman.wire.splicing import ModelEcho
+from dragoman.wire.splicing import MODEL, ModelEcho, splice_model
 
 
 class _Peek(msgspec.Struct):
@@ -34,9 +34,15 @@ class _Peek(msgspec.Struct):
     stream: bool | None = None
     user: Any = None
     prompt_cache_key: Any = None
+    stream_options: Raw = Raw()
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
 
 
 _PEEK: Final = msgspec.json.Decoder(_Peek)
+_stream_options_of: Final = msgspec.json.Decoder(_StreamOptions).decode
 _fields_of: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _items_of: Final = msgspec.json.Decoder(list[Raw]).decode
 _details_of: Final = msgspec.json.Decoder(list[Detail]).decode
@@ -47,6 +53,8 @@ _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details
 # Inside JSON strings quotes are escaped, so that no text can look like these fields.
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
 _FINISH: Final = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
+_NO_CHOICES: Final = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+_EVENTS: Final = re.compile(rb".+?(?:\n\n|\r\n\r\n|\r\r|\Z)", re.DOTALL)
 _DONE: Final = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
 _ERROR: Final = re.compile(rb'^data: ?\{[^{}]*"error"\s*:\s*[{"]', re.MULTILINE)
 
@@ -56,7 +64,31 @@ def peek(body: bytes) -> Peek:
     found = read_with(_PEEK, body, "", lambda _path, _value: None)
     if not found.model:
         raise RequestError("`model` must not be empty", param="model")
-    return Peek(found.model, bool(found.stream), _text(found.user), _text(found.prompt_cache_key))
+    user, cache_key = _text(found.user), _text(found.prompt_cache_key)
+    if not found.stream:
+        return Peek(found.model, stream=False, user=user, cache_key=cache_key)
+    wants_usage, has_options = _usage_asked(found.stream_options)
+    return Peek(
+        found.model,
+        stream=True,
+        user=user,
+        cache_key=cache_key,
+        wants_usage=wants_usage,
+        has_stream_options=has_options,
+    )
+
+
+def _usage_asked(options: Raw) -> tuple[bool, bool]:
+    """Tell whether a stream's usage is asked for, and whether there are options at all.
+
+    What is no legal option is the upstream's to refuse: it goes up as it is.
+    """
+    if not is_given(options):
+        return False, bool(options)
+    try:
+        return bool(_stream_options_of(options).include_usage), True
+    except UNREADABLE:
+        return True, True
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
@@ -66,6 +98,36 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
 def echo(model: str) -> ModelEcho:
     """Return what puts the client's model name into every chunk."""
     return ModelEcho(model, once=False)
+
+
+def splice_asking(body: bytes, model: str, asked: Peek) -> bytes:
+    """Return a request for a stream with another model name, and `stream_options.include_usage` beside it."""
+    if not asked.has_stream_options:
+        return MODEL.splice(body, model, b',"stream_options":{"include_usage":true}')
+    fields = _fields_of(body)
+    given = _fields_of(fields["stream_options"]) if is_given(fields["stream_options"]) else {}
+    options = given | {"include_usage": Raw(b"true")}
+    return splice_model(msgspec.json.encode(fields | {"stream_options": options}), model)
+
+
+class HideUsage:
+    """Takes the chunk out of a stream that has no choices and nothing but the usage."""
+
+    __slots__ = ()
+
+    def feed(self, batch: bytes) -> bytes:
+        """Return the events that are the client's; `batch` holds whole ones."""
+        if b'"prompt_tokens"' not in batch:
+            return batch
+        return b"".join(event for event in _EVENTS.findall(batch) if not _is_usage_alone(event))
+
+    def flush(self) -> bytes:
+        """Nothing is ever held back."""
+        return b""
+
+
+def _is_usage_alone(event: bytes) -> bool:
+    return _NO_CHOICES.search(event) is not None and _USAGE.search(event) is not None
 
 
 def read_usage(head: bytes, tail: bytes) -> Usage:
