@@ -13,7 +13,7 @@ import msgspec
 
 from dragoman.dialects import Dialect
 from dragoman.ir.events import Event
-from dragoman.ir.failures import Failure
+from dragoman.ir.failures import DragomanError, Failure
 from dragoman.ir.losses import Action, Ledger, Loss
 from dragoman.ir.reply import Reply, Usage
 from dragoman.ir.request import Request
@@ -30,13 +30,17 @@ class Operation(Enum):
     MODEL = "model"
     UNSERVED = "not served"
     """What the protocol has and the gateway does not: answered with 501, in the protocol's own words."""
+    COMPACT = "compact"
+    RETRIEVE = "retrieve"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A path that the gateway serves for a protocol, without any prefix; `{model}` stands for a model's id, slashes included.
+    """A path that the gateway serves for a protocol, without any prefix.
 
-    `streams` tells whether the reply streams, where the path says so; None: the body does.
+    `{model}` stands for a model's id, slashes included, `{id}` for a path segment. `streams` tells whether the reply streams,
+    where the path says so; None: the body does.
     """
 
     method: str
@@ -129,6 +133,55 @@ class LossNote:
         """Record it, unless `ledger` has one of its kind: what a reply loses once it may lose with every event."""
         if not ledger.has(self.code):
             ledger.record(Loss(self.code, path, self.action, self.meaning, self.changes_meaning))
+
+
+class References(msgspec.Struct, frozen=True):
+    """What a request refers to instead of saying it: an earlier reply, and items of any."""
+
+    previous: str | None
+    items: tuple[str, ...] = ()
+
+
+class KeptReply(msgspec.Struct, frozen=True):
+    """What is kept of a reply.
+
+    `items` is the JSON list of what it added to the conversation, `previous` the reply before it, `response` the reply as it was
+    told, `named` the items that can be referred to.
+    """
+
+    id: str
+    previous: str | None
+    items: bytes
+    response: bytes
+    named: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How a protocol whose upstreams keep replies is served where they do not."""
+
+    references: Callable[[bytes], References | None]
+    """What a request refers to; None: nothing."""
+    spliced: Callable[[bytes, Sequence[bytes], Mapping[str, bytes]], bytes]
+    """(request, JSON lists of items that go before, items by their ids) -> the request that says it all itself."""
+    keeps: Callable[[bytes], bool]
+    """Whether the client wants the reply to be kept."""
+    kept: Callable[[bytes, Mapping[str, bytes], bytes], KeptReply | None]
+    """(request, items that it named, the whole answer or the last bytes of its stream) -> what to keep; None: nothing."""
+    ends: tuple[bytes, ...]
+    """What stands in the last event of a stream that ended well."""
+    missing: "MissingReference"
+    unknown: Callable[[str], DragomanError]
+    """The error for asking after a reply that nobody remembers."""
+    encode_deleted: Callable[[str], bytes]
+    """The answer to a deletion."""
+
+
+class MissingReference(Protocol):
+    """Makes the error for a request that refers to what nobody remembers."""
+
+    def __call__(self, id: str, *, is_item: bool) -> DragomanError:
+        """Return the error for the item, or else the reply, `id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,3 +277,9 @@ class Codec:
     """Whether upstreams can be told where to stop; else the gateway ends the reply there."""
     repeats_request: bool = False
     """Whether a stream begins by repeating the request: its first packet may be long and hold no content."""
+    storage: Storage | None = None
+    """How replies are kept for clients that refer to them later; None: none of its clients do."""
+    compact_path: str | None = None
+    """Where upstreams compact a conversation; None: nowhere."""
+    really: Callable[[bytes], str | None] | None = None
+    """The name of the protocol whose request a body really is, where clients mix them up; None: it is this one's."""

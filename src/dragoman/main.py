@@ -45,6 +45,9 @@ _REMEMBERED_SECONDS = 24 * 60 * 60
 _REMEMBERED_ROWS = 50_000
 _REMEMBERED_BYTES = 64 * 1024 * 1024
 _LAST_WORDS_SECONDS = 1.0
+_REPLIES_SECONDS = 24 * 60 * 60
+_REPLIES_ROWS = 100_000
+_REPLIES_BYTES = 128 * 1024 * 1024
 _PORT_HINT = "stop what listens there, or choose another port with --port"
 _PORT_HINTS = {
     errno.EADDRNOTAVAIL: "this machine has no such address: 127.0.0.1 is for this machine alone, 0.0.0.0 for all that reach it",
@@ -70,6 +73,12 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
         clock=SystemClock(),
         ids=RandomIds(),
         store=_store(),
+        replies=MemoryStore(
+            SystemClock.monotonic,
+            idle_seconds=_REPLIES_SECONDS,
+            max_rows=_REPLIES_ROWS,
+            max_bytes=_REPLIES_BYTES,
+        ),
         limits=Limits(
             Timeouts(server.connect_timeout_s, server.first_byte_timeout_s, server.idle_timeout_s),
             server.heartbeat_s,

@@ -121,6 +121,7 @@ def counted(upstream: ExactUpstream, body: dict[str, Any]) -> tuple[str | None, 
             clock=SystemClock(),
             ids=RandomIds(),
             store=MemoryStore(SystemClock.monotonic, idle_seconds=1, max_rows=10, max_bytes=1000),
+            replies=MemoryStore(SystemClock.monotonic, idle_seconds=1, max_rows=10, max_bytes=1000),
         )
         arrival = Arrival("req_1", COUNTING, {}, json.dumps(body).encode())
         try:

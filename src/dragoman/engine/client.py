@@ -19,7 +19,8 @@ class Arrival(msgspec.Struct, frozen=True):
     `headers` have lower-case names; `prefix` is the provider that the path named (`go` in `/go/v1/messages`), `key` the client's
     own key, `may_forward_key` whether it is one for upstreams (False when it is the gateway's own). `key_name` is what the
     configuration calls the gateway's key that was presented; `losses` is the policy that the request, or else that key, asks
-    for (None: the route's). `model` and `streams` are what the path says of them, in protocols whose bodies do not.
+    for (None: the route's). `model` and `streams` are what the path says of them, in protocols whose bodies do not. `reader` is
+    the protocol whose request the body really is, when that is not the endpoint's.
     """
 
     request_id: str
@@ -33,6 +34,7 @@ class Arrival(msgspec.Struct, frozen=True):
     losses: LossPolicy | None = None
     model: str | None = None
     streams: bool | None = None
+    reader: Codec | None = None
 
     def peek(self) -> Peek:
         """Return the model that is asked for and whether its reply streams. Raises RequestError."""

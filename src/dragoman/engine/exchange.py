@@ -88,6 +88,8 @@ class Parts(msgspec.Struct, frozen=True):
     ids: Ids
     store: Store
     """What clients may have left out of a conversation when they ask again."""
+    replies: Store
+    """Replies that clients may refer to later."""
     limits: Limits = Limits()
     calibration: Calibration = Uncalibrated()
     sink: RecordSink = log_record
@@ -164,7 +166,8 @@ class Exchange:
         if model is not None:
             await self._ask_model(model, TranslatedLane(errand), errand)
             return
-        lane = RawLane(errand) if attempt.protocol == self._arrival.codec.name else TranslatedLane(errand)
+        is_raw = attempt.protocol == self._arrival.codec.name and self._arrival.reader is None
+        lane = RawLane(errand) if is_raw else TranslatedLane(errand)
         record.lane = lane.name
         note_sample(record, self._parts.calibration, attempt, lane, self._arrival.body)
         call = lane.call(self._path) if isinstance(lane, RawLane) else lane.call()

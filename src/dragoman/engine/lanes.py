@@ -288,7 +288,8 @@ def refuse_unseen(request: Request, attempt: Attempt) -> None:
 
 def _decoded(errand: Errand, *, counts: bool) -> Request:
     arrival, ledger = errand.arrival, errand.ledger
-    decode = (arrival.codec.decode_count if counts else None) or arrival.codec.decode_request
+    codec = arrival.reader or arrival.codec
+    decode = (codec.decode_count if counts else None) or codec.decode_request
     request = decode(arrival.body, ledger)
     for header in arrival.codec.own_headers:
         if header in arrival.headers:

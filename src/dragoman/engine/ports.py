@@ -110,6 +110,9 @@ class Store(Protocol):
     def put(self, key: bytes, value: bytes) -> None:
         """Keep `value` in place of what was there."""
 
+    def delete(self, key: bytes) -> None:
+        """Forget what was put there, if anything was."""
+
 
 class Calibration(Protocol):
     """Knows by how much our estimates of each model's input are off."""

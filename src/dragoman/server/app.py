@@ -10,10 +10,12 @@ import msgspec
 
 from dragoman.codec import Codec, Operation
 from dragoman.engine.client import Arrival, Headers
+from dragoman.engine.compacting import compact
 from dragoman.engine.counting import count_tokens
-from dragoman.engine.exchange import Exchange, Parts, failure_headers
+from dragoman.engine.exchange import Parts, failure_headers
 from dragoman.engine.ports import Ids
 from dragoman.engine.record import Record
+from dragoman.engine.remembering import Replies, exchange, resolved
 from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
 from dragoman.server.arrays import ArrayConnection
 from dragoman.server.auth import OriginCheck, check_key, client_key, losses_for
@@ -25,15 +27,11 @@ from dragoman.settings import Key, did_you_mean
 
 _LOG: Final = logging.getLogger("dragoman.server")
 _MISTAKE: Final = Failure(FailureKind.INTERNAL, "the gateway made a mistake; its log has the details")
-_NOT_YET: Final = {
-    "/v1/responses": ("openai-responses", "OpenAI Responses"),
-    "/responses": ("openai-responses", "OpenAI Responses"),
-}
-"""Where clients of protocols knock that may come: path -> name and title."""
 _NO_QUERY: Final[Mapping[str, str]] = {}
 _QUERY_KEY: Final = "x-goog-api-key"
 """The header that is meant by `?key=`."""
-_CORS_METHODS: Final = b"GET, HEAD, POST, OPTIONS"
+_CORS_METHODS: Final = b"GET, HEAD, POST, DELETE, OPTIONS"
+_UPGRADE_REQUIRED: Final = 426
 _CORS_AGE: Final = b"86400"
 
 
@@ -139,6 +137,11 @@ class App:
             body = gateway.models(codec, match.prefix, match.model, query)
             await connection.answer(200, [(b"content-type", b"application/json")], body)
             return
+        if match.operation in (Operation.RETRIEVE, Operation.DELETE) and codec.storage is not None:
+            replies = Replies(gateway.parts.replies, codec.storage, key)
+            act = replies.get if match.operation is Operation.RETRIEVE else replies.delete
+            await connection.answer(200, [(b"content-type", b"application/json")], act(match.model or ""))
+            return
         if self.is_draining:
             raise DragomanError(Failure(FailureKind.SHUTTING_DOWN, "the gateway is shutting down", retry_after="1"))
         encoding = headers.get("content-encoding", "").lower()
@@ -149,6 +152,7 @@ class App:
             raise too_large(gateway.body_limit)
         losses = losses_for(headers, own_key)
         body = await connection.read_body(gateway.body_limit)
+        reader = gateway.parts.codecs.get(codec.really(body) or "") if codec.really else None
         arrival = Arrival(
             request_id,
             codec,
@@ -161,13 +165,16 @@ class App:
             losses=losses,
             model=match.model,
             streams=match.streams,
+            reader=reader,
         )
         if match.operation is Operation.COUNT:
-            await self._count(arrival, connection)
+            await self._count(resolved(gateway.parts, arrival), connection)
+        elif match.operation is Operation.COMPACT:
+            await compact(gateway.parts, resolved(gateway.parts, arrival), connection)
         elif match.streams and codec.array_of is not None and query.get("alt") != "sse":
-            await Exchange(gateway.parts, arrival, ArrayConnection(connection, codec.array_of())).run()
+            await exchange(gateway.parts, arrival, ArrayConnection(connection, codec.array_of()))
         else:
-            await Exchange(gateway.parts, arrival, connection).run()
+            await exchange(gateway.parts, arrival, connection)
 
     async def _count(self, arrival: Arrival, connection: AsgiConnection) -> None:
         """Count; what is no exchange has its line too."""
@@ -200,6 +207,16 @@ class App:
             await connection.answer(200, [(b"content-type", content_type)], body)
             return
         allowed = ["GET", "HEAD"] if page is not None else self._gateway.router.methods(path)
+        if "POST" in allowed and "websocket" in headers.get("upgrade", "").lower():
+            # Codex asks for one first. After this very status it posts at once; after others it tries again and again.
+            raise DragomanError(
+                Failure(
+                    FailureKind.METHOD_NOT_ALLOWED,
+                    f"`{path}` is not served over a WebSocket",
+                    status=_UPGRADE_REQUIRED,
+                    hint="send a POST",
+                )
+            )
         if allowed:
             raise DragomanError(
                 Failure(
@@ -212,14 +229,6 @@ class App:
 
     def _nothing_at(self, path: str) -> Failure:
         bare = self._gateway.router.without_prefix(path)
-        for place, (name, title) in _NOT_YET.items():
-            if (bare == place or bare.startswith(f"{place}/")) and name not in self.protocols:
-                spoken = " and ".join(codec.title for codec in self._gateway.parts.codecs.values())
-                return Failure(
-                    FailureKind.NOT_IMPLEMENTED,
-                    f"`{path}` is of the protocol {title}, which this version does not speak yet",
-                    hint=f"it speaks {spoken}",
-                )
         prefix = path.removesuffix(bare)
         served = sorted(f"{prefix}{place}" for place in {*self._gateway.router.paths, *self.pages})
         hint = did_you_mean(path, served)

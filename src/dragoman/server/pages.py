@@ -1,5 +1,6 @@
 """What is served beside the protocols: health, what this is, and the OpenAPI description."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,12 +16,16 @@ Page = Callable[[Mapping[str, str]], tuple[bytes, bytes]]
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"
 
-_NOT_IN_IDS: Final = str.maketrans("/:", "__")
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
+_AS_NAME: Final = str.maketrans({"/": "_", ":": "_", "{": None, "}": None})
 _SUMMARIES: Final = {
     Operation.GENERATE: "Ask a model for a reply",
     Operation.COUNT: "Count the tokens of a request",
     Operation.MODELS: "List the models",
     Operation.MODEL: "Describe one model",
+    Operation.COMPACT: "Compact a conversation",
+    Operation.RETRIEVE: "Tell an earlier reply again",
+    Operation.DELETE: "Forget an earlier reply",
 }
 
 
@@ -89,15 +94,15 @@ def _protocol_paths(paths: Mapping[str, Mapping[str, Match]]) -> dict[str, Any]:
 
 def _path_item(path: str, methods: Mapping[str, Match]) -> dict[str, Any]:
     item: dict[str, Any] = {method.lower(): _operation(method, path, match) for method, match in methods.items()}
-    if "{model}" in path:
-        item["parameters"] = [{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}]
+    if (parameter := _PARAMETER.search(path)) is not None:
+        item["parameters"] = [{"name": parameter[1], "in": "path", "required": True, "schema": {"type": "string"}}]
     return item
 
 
 def _operation(method: str, path: str, match: Match) -> dict[str, Any]:
     titles = " or ".join(codec.title for codec in match.codecs)
     operation: dict[str, Any] = {
-        "operationId": f"{method.lower()}{path.replace('{model}', 'model').translate(_NOT_IN_IDS)}",
+        "operationId": f"{method.lower()}{path.translate(_AS_NAME)}",
         "summary": f"{_SUMMARIES[match.operation]} ({titles})",
         "tags": [codec.name for codec in match.codecs],
         "responses": {

@@ -11,7 +11,7 @@ _REMEMBERED: Final = 1024
 
 
 class Match(msgspec.Struct, frozen=True):
-    """An endpoint: what is asked, in which protocols it may be answered, below which prefix, about which model.
+    """An endpoint: what is asked, in which protocols it may be answered, below which prefix, about which model (or reply).
 
     `streams`: whether the reply does, where the path says so.
     """
@@ -30,6 +30,7 @@ class Router:
         self._prefixes = frozenset(prefixes)
         self._exact: dict[str, dict[str, Match]] = {}
         self._with_model: list[tuple[str, str, str, Match]] = []
+        self._names: dict[tuple[str, str], str] = {}
         self._known: dict[tuple[str, str], Match | None] = {}
         for codec in codecs:
             for endpoint in codec.endpoints:
@@ -37,10 +38,10 @@ class Router:
 
     @property
     def paths(self) -> dict[str, dict[str, Match]]:
-        """Every path without a prefix, with its methods; `{model}` stands in for a model's id."""
+        """Every path without a prefix, with its methods; `{model}` stands in for a model's id, `{id}` for a reply's."""
         paths = {path: dict(methods) for path, methods in self._exact.items()}
         for method, before, after, match in self._with_model:
-            paths.setdefault(f"{before}{{model}}{after}", {})[method] = match
+            paths.setdefault(f"{before}{{{self._names[before, after]}}}{after}", {})[method] = match
         return paths
 
     def find(self, method: str, path: str) -> Match | None:
@@ -58,7 +59,7 @@ class Router:
 
     def methods(self, path: str) -> list[str]:
         """Return the methods that `path` takes, for the `allow` header."""
-        return [method for method in ("GET", "HEAD", "POST") if self.find(method, path)]
+        return [method for method in ("GET", "HEAD", "POST", "DELETE") if self.find(method, path)]
 
     def speakers(self, path: str) -> tuple[Codec, ...]:
         """Return the protocols whose endpoints `path` looks like, below whatever prefix and by whichever method."""
@@ -84,11 +85,13 @@ class Router:
 
     def _add(self, codec: Codec, endpoint: Endpoint) -> None:
         method, path = endpoint.method, endpoint.path
-        if "{model}" not in path:
+        before, brace, rest = path.partition("{")
+        if not brace:
             methods = self._exact.setdefault(path, {})
             methods[method] = _joined(methods.get(method), endpoint, codec)
             return
-        before, after = path.split("{model}")
+        name, _, after = rest.partition("}")
+        self._names[before, after] = name
         for index, (known_method, known_before, known_after, match) in enumerate(self._with_model):
             if (known_method, known_before, known_after) == (method, before, after):
                 self._with_model[index] = (method, before, after, _joined(match, endpoint, codec))

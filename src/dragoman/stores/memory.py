@@ -56,6 +56,11 @@ class MemoryStore:
         while self.size > self._max_bytes or len(self._rows) > self._max_rows or self._oldest_expiry() <= now:
             self._remove(next(iter(self._rows)))
 
+    def delete(self, key: bytes) -> None:
+        """Forget what was put there, if anything was."""
+        if key in self._rows:
+            self._remove(key)
+
     def _oldest_expiry(self) -> float:
         return next(iter(self._rows.values()))[0]
 

@@ -36,7 +36,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_NATIVE_SEALS: Final = frozenset({"anthropic-messages", "gemini-generate"})
+_NATIVE_SEALS: Final = frozenset({"anthropic-messages", "gemini-generate", "openai-responses"})
 """The protocols whose plain reasoning bears a signature."""
 
 _KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
@@ -191,6 +191,8 @@ class ScriptedServer:
                 decode = codec.decode_count or codec.decode_request
                 tokens = estimate_tokens(decode(seen.body, Ledger()))
                 await _send_whole(send, 200, codec.encode_count(tokens))
+            case Operation.COMPACT | Operation.RETRIEVE | Operation.DELETE:
+                raise DragomanError(Failure(FailureKind.NOT_FOUND, f"the demo model has no `{seen.path}`"))
             case Operation.GENERATE:
                 request = codec.decode_request(seen.body, Ledger())
                 if endpoint.streams is not None:
@@ -222,7 +224,12 @@ class ScriptedServer:
 
     async def _generate(self, request: Request, send: Send) -> None:
         audience = Audience(
-            request.model, _CREATED, self._new_id, request.wants_usage, input_tokens=estimate_tokens(request)
+            request.model,
+            _CREATED,
+            self._new_id,
+            request.wants_usage,
+            input_tokens=estimate_tokens(request),
+            request=request,
         )
         if request.stream:
             await self._stream(request, audience, send)

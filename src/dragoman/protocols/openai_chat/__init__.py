@@ -7,7 +7,16 @@ from typing import Final
 
 from dragoman.codec import Codec, Endpoint, Operation
 from dragoman.protocols.openai_chat.losses import LOSES
-from dragoman.protocols.openai_chat.raw import HideUsage, echo, is_finished, peek, read_usage, splice_asking, unseal
+from dragoman.protocols.openai_chat.raw import (
+    HideUsage,
+    echo,
+    is_finished,
+    peek,
+    read_usage,
+    really,
+    splice_asking,
+    unseal,
+)
 from dragoman.protocols.openai_chat.reply import decode_reply, encode_reply
 from dragoman.protocols.openai_chat.request_decoding import decode_request
 from dragoman.protocols.openai_chat.request_encoding import encode_request
@@ -58,4 +67,5 @@ PROTOCOL: Final = Codec(
     loses=LOSES,
     splice_asking=splice_asking,
     hide_usage=HideUsage,
+    really=really,
 )

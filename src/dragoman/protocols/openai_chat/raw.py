@@ -41,8 +41,14 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
+class _Shape(msgspec.Struct):
+    messages: Raw = Raw()
+    input: Raw = Raw()
+
+
 _PEEK: Final = msgspec.json.Decoder(_Peek)
 _stream_options_of: Final = msgspec.json.Decoder(_StreamOptions).decode
+_shape_of: Final = msgspec.json.Decoder(_Shape).decode
 _fields_of: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _items_of: Final = msgspec.json.Decoder(list[Raw]).decode
 _details_of: Final = msgspec.json.Decoder(list[Detail]).decode
@@ -89,6 +95,17 @@ def _usage_asked(options: Raw) -> tuple[bool, bool]:
         return bool(_stream_options_of(options).include_usage), True
     except UNREADABLE:
         return True, True
+
+
+def really(body: bytes) -> str | None:
+    """Return the protocol's name when the body is a Responses request, as Cursor posts them here; None for Chat's own."""
+    if b'"input"' not in body:
+        return None
+    try:
+        found = _shape_of(body)
+    except UNREADABLE:
+        return None
+    return "openai-responses" if found.input and not found.messages else None
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON

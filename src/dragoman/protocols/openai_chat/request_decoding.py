@@ -137,7 +137,7 @@ def _no_messages(body: Body) -> RequestError:
         return RequestError(
             "`input` without `messages` is the body of a Responses request",
             param="input",
-            hint="Responses bodies come to /v1/responses, which the gateway does not speak yet; send `messages` here",
+            hint="Responses bodies belong to /v1/responses; send `messages` here",
         )
     return RequestError("`messages` must hold at least one message", param="messages")
 

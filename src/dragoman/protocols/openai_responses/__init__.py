@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dragoman.codec import Codec, Endpoint, Operation
+from dragoman.codec import Codec, Endpoint, Operation, Storage
 from dragoman.protocols.openai_responses.errors import encode_failure_event
 from dragoman.protocols.openai_responses.losses import LOSES
 from dragoman.protocols.openai_responses.raw import echo, is_finished, peek, read_usage, unseal
@@ -10,6 +10,16 @@ from dragoman.protocols.openai_responses.reply_decoding import decode_reply
 from dragoman.protocols.openai_responses.reply_encoding import encode_reply
 from dragoman.protocols.openai_responses.request_decoding import decode_count, decode_request
 from dragoman.protocols.openai_responses.request_encoding import encode_request
+from dragoman.protocols.openai_responses.storage import (
+    ENDS,
+    encode_deleted,
+    keeps,
+    kept,
+    missing,
+    references,
+    spliced,
+    unknown,
+)
 from dragoman.protocols.openai_responses.stream_decoding import ResponseStreamDecoder
 from dragoman.protocols.openai_responses.stream_encoding import ResponseStreamEncoder
 from dragoman.protocols.openai_responses.wire import ORIGIN
@@ -26,6 +36,9 @@ PROTOCOL: Final = Codec(
     endpoints=(
         *(Endpoint("POST", path, Operation.GENERATE) for path in _RESPONSES),
         *(Endpoint("POST", f"{path}/input_tokens", Operation.COUNT) for path in _RESPONSES),
+        *(Endpoint("POST", f"{path}/compact", Operation.COMPACT) for path in _RESPONSES),
+        *(Endpoint("GET", f"{path}/{{id}}", Operation.RETRIEVE) for path in _RESPONSES),
+        *(Endpoint("DELETE", f"{path}/{{id}}", Operation.DELETE) for path in _RESPONSES),
     ),
     path=lambda _model, _streams: "/responses",
     count_path=lambda _model: "/responses/input_tokens",
@@ -58,4 +71,15 @@ PROTOCOL: Final = Codec(
     has_namespaces=True,
     takes_stop=False,
     repeats_request=True,
+    storage=Storage(
+        references=references,
+        spliced=spliced,
+        keeps=keeps,
+        kept=kept,
+        ends=ENDS,
+        missing=missing,
+        unknown=unknown,
+        encode_deleted=encode_deleted,
+    ),
+    compact_path="/responses/compact",
 )
