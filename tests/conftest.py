@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.gateway import RunningGateway, provider
+from tests.support.stand_in import OpenCodeStandIn
 from tests.support.upstream import RunningUpstream
 
 # The same examples each time, however slow the machine is: a run that fails fails again.
@@ -42,13 +43,23 @@ def gemini_upstream() -> Iterator[RunningUpstream]:
 
 
 @pytest.fixture(scope="session")
+def responses_upstream() -> Iterator[RunningUpstream]:
+    with RunningUpstream("openai-responses") as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
 def gateway_of_all(
-    chat_upstream: RunningUpstream, messages_upstream: RunningUpstream, gemini_upstream: RunningUpstream
+    chat_upstream: RunningUpstream,
+    messages_upstream: RunningUpstream,
+    gemini_upstream: RunningUpstream,
+    responses_upstream: RunningUpstream,
 ) -> Iterator[RunningGateway]:
     providers = {
         "chat": provider("openai-chat", chat_upstream.base_url),
         "messages": provider("anthropic-messages", messages_upstream.base_url),
         "gemini": provider("gemini-generate", gemini_upstream.base_url),
+        "responses": provider("openai-responses", responses_upstream.base_url),
     }
     with RunningGateway(providers) as running:
         yield running
@@ -82,6 +93,13 @@ def scripted_gemini(gemini_upstream: RunningUpstream) -> RunningUpstream:
 
 
 @pytest.fixture
+def scripted_responses(responses_upstream: RunningUpstream) -> RunningUpstream:
+    """The Responses upstream behind the models `responses/...`."""
+    responses_upstream.seen.clear()
+    return responses_upstream
+
+
+@pytest.fixture
 def scripted_gateway(gateway_of_all: RunningGateway) -> RunningGateway:
     """The gateway before all of them, without keys."""
     gateway_of_all.lines.clear()
@@ -92,3 +110,14 @@ def scripted_gateway(gateway_of_all: RunningGateway) -> RunningGateway:
 def client(scripted_gateway: RunningGateway, client_of_all: httpx2.Client) -> httpx2.Client:
     """An HTTP client of that gateway."""
     return client_of_all
+
+
+@pytest.fixture
+def opencode_stand_in(
+    chat_upstream: RunningUpstream,
+    messages_upstream: RunningUpstream,
+    gemini_upstream: RunningUpstream,
+    responses_upstream: RunningUpstream,
+) -> OpenCodeStandIn:
+    """An upstream edge in whose place of OpenCode Go and Zen the scripted upstreams answer."""
+    return OpenCodeStandIn(chat_upstream, messages_upstream, gemini_upstream, responses_upstream)

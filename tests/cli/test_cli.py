@@ -315,13 +315,13 @@ def test_a_file_that_is_no_catalogue_is_refused_and_changes_nothing(tmp_path: Pa
 def test_hidden_models_are_mentioned() -> None:
     done = run("models", "--provider", "zen")
     assert re.search(r"\d+ models are hidden: they speak a protocol that this version does not", done.stderr.decode())
-    lines = refused("models", "--provider", "zen", "--search", "gpt-5.5")
+    lines = refused("models", "--provider", "zen", "--search", "gemini-3")
     assert "is hidden" in lines[1] or "are hidden" in lines[1]
 
 
 def test_the_summary_counts_models_and_tells_keys() -> None:
     said = run("check-config").stdout.decode()
-    assert re.search(r"provider opencode-go: .*; \d+ models, \d+ of them on openai-responses, which this version", said)
+    assert re.search(r"provider opencode-zen: .*; \d+ models, \d+ of them on gemini-generate, which this version", said)
     assert re.search(r"provider demo: scripted; 4 models; needs no key", said)
     assert ", no client keys" in said
     open_to_all = run("check-config", DRAGOMAN_SERVER_HOST="0.0.0.0").stdout.decode()

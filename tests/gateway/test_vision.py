@@ -155,14 +155,9 @@ def test_the_route_vision_takes_it(
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])
 @pytest.mark.parametrize("model", ["glm-5.3", "minimax-m2.7"])
 def test_go_has_a_model_that_sees_for_those_that_do_not(
-    chat_upstream: RunningUpstream,
-    messages_upstream: RunningUpstream,
-    gemini_upstream: RunningUpstream,
-    scripted_chat: RunningUpstream,
-    model: str,
-    path: str,
+    opencode_stand_in: OpenCodeStandIn, scripted_chat: RunningUpstream, model: str, path: str
 ) -> None:
-    with RunningGateway(upstream=OpenCodeStandIn(chat_upstream, messages_upstream, gemini_upstream)) as gateway:
+    with RunningGateway(upstream=opencode_stand_in) as gateway:
         body = {**shown(path, "image"), "model": model}
         reply = httpx2.post(f"{gateway.url}/go{path}", json=body, headers={"x-api-key": KEY}, timeout=20)
         assert reply.status_code == 200

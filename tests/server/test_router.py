@@ -15,13 +15,13 @@ ROUTER = Router(discover().values(), {"go", "zen", "my.own"})
 @pytest.mark.parametrize("prefix", [None, "go", "my.own"])
 def test_every_endpoint_of_every_protocol_is_found(codec: Codec, prefix: str | None) -> None:
     for endpoint in codec.endpoints:
-        path = endpoint.path.replace("{model}", "some/model")
+        path = endpoint.path.replace("{model}", "some/model").replace("{id}", "some/model")
         match = ROUTER.find(endpoint.method, f"/{prefix}{path}" if prefix else path)
         assert match is not None
         assert match.operation is endpoint.operation
         assert codec in match.codecs
         assert match.prefix == prefix
-        assert match.model == ("some/model" if "{model}" in endpoint.path else None)
+        assert match.model == ("some/model" if "{" in endpoint.path else None)
 
 
 @pytest.mark.parametrize("model", ["x", "a/b/c", "v1/models", "go/v1/models/x", "count_tokens", "ü [1m]", "100%25"])

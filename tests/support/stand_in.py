@@ -14,12 +14,15 @@ _TIERS = ("/zen/go", "/zen")
 class OpenCodeStandIn(HttpUpstream):
     """The upstream edge of a gateway under test. `urls` are those that were called, oldest first."""
 
-    def __init__(self, chat: RunningUpstream, messages: RunningUpstream, gemini: RunningUpstream) -> None:
+    def __init__(
+        self, chat: RunningUpstream, messages: RunningUpstream, gemini: RunningUpstream, responses: RunningUpstream
+    ) -> None:
         super().__init__()
         self.urls: list[str] = []
         self._chat = chat
         self._messages = messages
         self._gemini = gemini
+        self._responses = responses
 
     async def send(self, call: Call, timeouts: Timeouts) -> HttpReply:
         self.urls.append(call.url)
@@ -32,4 +35,6 @@ class OpenCodeStandIn(HttpUpstream):
             server = self._messages
         elif path.startswith("/v1/models/"):
             server = self._gemini
+        elif path.startswith("/v1/responses"):
+            server = self._responses
         return await super().send(msgspec.structs.replace(call, url=server.origin + path), timeouts)

@@ -201,12 +201,14 @@ class App:
         if method == "OPTIONS":
             await connection.answer(204, self._preflight(headers), b"")
             return
-        page = self.pages.get(path) or self.pages.get(self._gateway.router.without_prefix(path))
+        methods = self._gateway.router.methods(path)
+        # What is an endpoint is not the start page of a provider that bears its name (`/responses`).
+        page = self.pages.get(path) or (None if methods else self.pages.get(self._gateway.router.without_prefix(path)))
         if page is not None and method in ("GET", "HEAD"):
             content_type, body = page(headers)
             await connection.answer(200, [(b"content-type", content_type)], body)
             return
-        allowed = ["GET", "HEAD"] if page is not None else self._gateway.router.methods(path)
+        allowed = ["GET", "HEAD"] if page is not None else methods
         if "POST" in allowed and "websocket" in headers.get("upgrade", "").lower():
             # Codex asks for one first. After this very status it posts at once; after others it tries again and again.
             raise DragomanError(
