@@ -75,7 +75,18 @@ def test_help_waits_for_no_library_that_only_commands_need() -> None:
         [sys.executable, "-X", "importtime", COMMAND, "--help"], capture_output=True, check=True, timeout=60
     )
     modules = {line.rpartition(b"|")[2].strip() for line in loaded.stderr.splitlines()}
-    assert not modules & {b"rich.console", b"uvicorn", b"uvloop", b"ssl.SSLContext", b"anthropic", b"openai", b"httpx2"}
+    assert not modules & {b"pydantic", b"uvicorn", b"uvloop", b"ssl.SSLContext", b"anthropic", b"openai", b"httpx2"}
+
+
+def test_a_gateway_that_waits_holds_no_library_that_it_may_never_need() -> None:
+    """Each of them costs a megabyte or more for as long as the process lives."""
+    words = ("serve", "--host", "nowhere.invalid", "--port", "1", "--key", "a-key-of-20-letters-x")
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", COMMAND, *words], capture_output=True, check=False, timeout=60
+    )
+    modules = {line.rpartition(b"|")[2].strip() for line in loaded.stderr.splitlines()}
+    assert b"dragoman.server.app" in modules
+    assert not modules & {b"pydantic", b"rich", b"jsonschema", b"httpx2", b"csv", b"zoneinfo"}
 
 
 def test_the_version_is_printed() -> None:
@@ -98,6 +109,39 @@ def test_wrong_words_are_explained(words: tuple[str, ...], said: str) -> None:
     assert said in done.stderr.decode().lower()
     assert "--help" in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (("serve", "--port", "abc"), ["--port: `abc` is no whole number", "`dragoman serve --help`"]),
+        (("serve", "--host"), ["Option '--host' requires an argument", "`dragoman --help`"]),
+        (("translate", "-", "--to", "x"), ["Missing option '--from'", "`dragoman translate --help`"]),
+        (("servee",), ["No such command 'servee'. Did you mean 'serve'?", "`dragoman --help`"]),
+        (("--nope",), ["No such option '--nope'", "`dragoman --help`"]),
+    ],
+)
+def test_wrong_words_are_told_as_any_other_mistake(words: tuple[str, ...], lines: list[str]) -> None:
+    assert refused(*words) == [f"dragoman: {lines[0]}", f"hint: {lines[1]} tells what there is"]
+
+
+def test_no_words_at_all_show_the_help() -> None:
+    done = run()
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr == run("--help").stdout
+    commands = re.findall(r"^  ([a-z-]+)  ", done.stderr.decode().partition("Commands:")[2], re.MULTILINE)
+    assert commands == ["serve", "demo", "translate", "check-config", "models"], "what most want comes first"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_learns_to_complete(shell: str) -> None:
+    script = run("--show-completion", shell).stdout.decode()
+    assert f"_DRAGOMAN_COMPLETE={shell}_complete" in script
+    asked: dict[str, Any] = {"COMP_WORDS": "dragoman ser", "COMP_CWORD": "ser" if shell == "fish" else "1"}
+    said = run(_DRAGOMAN_COMPLETE=f"{shell}_complete", **asked).stdout.decode()
+    assert "serve" in re.split(r"[,\s]", said)
+    assert "translate" not in said
 
 
 # --- configurations ---------------------------------------------------------------------------------------------------

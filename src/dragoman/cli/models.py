@@ -210,7 +210,7 @@ def _tokens(count: int | None) -> str:
     return f"{count / _THOUSAND:.3g}k" if count >= _THOUSAND else str(count)
 
 
-def _claim(claim: bool | None) -> str:
+def _claim(claim: bool | None) -> str:  # noqa: FBT001 - a cell of the table
     return "?" if claim is None else "yes" if claim else "no"
 
 

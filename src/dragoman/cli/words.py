@@ -1,0 +1,60 @@
+"""The words on the command line: what is wrong with them is told as everything else that is wrong."""
+
+from typing import Literal
+
+import click
+
+
+class Commands(click.Group):
+    """A group whose help lists the commands as they stand in the source: what most people want comes first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as in the base class
+        """Return the names, in order."""
+        return list(self.commands)
+
+
+class WholeNumber(click.ParamType[int]):
+    """A whole number; its range is the settings' business."""
+
+    name = "integer"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number; fail with the word that is none."""
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"`{value}` is no whole number", param, ctx)
+
+
+def complaint(error: click.ClickException) -> str:
+    """Return what is wrong with the words, and in a second line who can help."""
+    match error:
+        case click.MissingParameter():
+            text = error.format_message()
+        case click.BadParameter(param=click.Parameter(opts=[name, *_]), message=message):
+            text = f"{name}: {message}"
+        case _:
+            text = error.format_message()
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context else "dragoman"
+    return f"{text.rstrip('.')}\nhint: `{command} --help` tells what there is"
+
+
+def _show_completion(context: click.Context, _: click.Parameter, shell: Literal["bash", "zsh", "fish"] | None) -> None:
+    if shell is None or context.resilient_parsing:
+        return
+    from click.shell_completion import get_completion_class
+
+    completion = get_completion_class(shell)
+    print(completion(context.command, {}, "dragoman", "_DRAGOMAN_COMPLETE").source())
+    context.exit()
+
+
+show_completion = click.option(
+    "--show-completion",
+    type=click.Choice(("bash", "zsh", "fish")),
+    callback=_show_completion,
+    is_eager=True,
+    expose_value=False,
+    help="Show what completes commands and options in this shell: a script for its start-up file.",
+)
