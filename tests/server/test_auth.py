@@ -96,7 +96,7 @@ def test_a_loss_policy_that_there_is_not_is_refused(asked: str) -> None:
     assert refused.value.failure.hint == "one of `warn`, `strict`, `silent`"
 
 
-CHECK = OriginCheck("192.168.1.5", ("Gateway.example",), ("https://page.example/",))
+CHECK = OriginCheck("192.168.1.5", ("Gateway.example",), ("https://page.example/", "chrome-extension://trusted"))
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,12 @@ def test_no_header_is_a_mistake_of_ours(host: str, origin: str | None) -> None:
         ("https://page.example", True),
         ("HTTPS://PAGE.example", True),
         ("vscode-webview://abc", True),
+        ("tauri://localhost", True),
+        ("chrome-extension://abcdefghijklmnop", False),
+        ("moz-extension://0a1b", False),
+        ("SAFARI-web-extension://0a1b", False),
+        ("chrome-extension://trusted", True),
+        ("moz-extension://trusted", False),
         ("https://page.example:444", False),
         ("http://page.example", False),
         ("https://evil.example", False),
@@ -164,7 +170,7 @@ def test_no_header_is_a_mistake_of_ours(host: str, origin: str | None) -> None:
         ("http://[", False),
     ],
 )
-def test_pages_may_ask_when_they_are_local_or_named(origin: str, is_welcome: bool) -> None:
+def test_pages_and_extensions_may_ask_when_they_are_local_or_named(origin: str, is_welcome: bool) -> None:
     assert CHECK.allows(origin) is is_welcome
 
 
@@ -187,3 +193,9 @@ def test_a_star_lets_in_everybody() -> None:
 )
 def test_loopback_is_what_only_this_machine_reaches(host: str, is_it: bool) -> None:
     assert is_loopback(host) is is_it
+
+
+def test_a_refused_extension_is_told_how_to_be_let_in() -> None:
+    with pytest.raises(DragomanError, match="the browser extension `moz-extension://x` are not allowed") as refused:
+        CHECK.check({"host": "localhost", "origin": "moz-extension://x"})
+    assert refused.value.failure.hint == "add it to `server.cors_origins` if you trust it"

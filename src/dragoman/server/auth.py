@@ -68,7 +68,8 @@ class OriginCheck:
     """Keeps web pages out (DNS rebinding, cross-site requests): checks the Host and the Origin of every request.
 
     A Host may be an IP address (a page cannot rebind one), a loopback name, the host the gateway is bound to, or configured.
-    An Origin may be a loopback page, one of the configured origins, or no web page at all (an app's own scheme).
+    An Origin may be a loopback page, one of the configured origins, or no web page at all (an app's own scheme). A browser's
+    extensions are no apps: whoever gets one installed would get the models, too.
     """
 
     def __init__(self, bound_host: str, allowed_hosts: Collection[str], cors_origins: Collection[str]) -> None:
@@ -84,9 +85,9 @@ class OriginCheck:
             self._check_host(host)
         origin = headers.get("origin")
         if origin is not None and not self.allows(origin):
+            who = "browser extension" if _is_extension(origin) else "web page"
             raise _forbidden(
-                f"requests from the web page `{origin}` are not allowed",
-                "add it to `server.cors_origins` if you trust it",
+                f"requests from the {who} `{origin}` are not allowed", "add it to `server.cors_origins` if you trust it"
             )
 
     def allows(self, origin: str) -> bool:
@@ -100,7 +101,7 @@ class OriginCheck:
             return False
         if parts.scheme in ("http", "https"):
             return _is_loopback(parts.hostname or "")
-        return bool(parts.scheme) and origin != "null"
+        return bool(parts.scheme) and origin != "null" and not _is_extension(origin)
 
     def _check_host(self, host: str) -> None:
         name = _host_name(host)
@@ -111,6 +112,11 @@ class OriginCheck:
             )
         if len(self._good_hosts) < 100:
             self._good_hosts.add(host)
+
+
+def _is_extension(origin: str) -> bool:
+    """Tell whether `origin` is a browser extension's: `chrome-extension://`, `moz-extension://`, `safari-web-extension://`."""
+    return origin.partition(":")[0].lower().endswith("-extension")
 
 
 def is_loopback(host: str) -> bool:

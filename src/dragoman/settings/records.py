@@ -70,7 +70,10 @@ class Server(Record, frozen=True):
     ] = 30
     cors_origins: Annotated[
         tuple[str, ...],
-        Meta(description="Origins of web pages that may call the gateway, beside pages on loopback; `*` is any."),
+        Meta(
+            description="Origins of web pages and browser extensions that may call the gateway, beside pages on loopback; "
+            "`*` is any."
+        ),
     ] = ()
     allowed_hosts: Annotated[
         tuple[str, ...],
