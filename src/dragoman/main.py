@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dragoman.cli.root import PortTakenError, Root
@@ -17,10 +18,11 @@ from dragoman.engine.exchange import Limits, Parts
 from dragoman.engine.ports import Timeouts
 from dragoman.engine.record import RecordSink, log_record
 from dragoman.protocols import discover
+from dragoman.routing.claude_agent import DIALECT
 from dragoman.routing.names import find_model, list_models
 from dragoman.routing.plan import Plan, plan_request
 from dragoman.routing.registry import Registry
-from dragoman.routing.specs import SCRIPTED
+from dragoman.routing.specs import CLAUDE_AGENT, MODEL_KINDS, SCRIPTED
 from dragoman.server.app import App, Gateway
 from dragoman.server.auth import OriginCheck, is_loopback
 from dragoman.server.clocks import RandomIds, SystemClock
@@ -36,6 +38,8 @@ from dragoman.upstreams.scripted import ScriptedModel
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from dragoman.upstreams.claude_agent.agent import ClaudeAgent
 
 DEFAULT_DIALECT = "openai-chat"
 """Whose errors a client gets that cannot be recognised: the one that most tools speak."""
@@ -65,11 +69,13 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
     server = settings.server
     upstream = upstream or HttpUpstream()
     calibration = Calibrations()
+    timeouts = Timeouts(server.connect_timeout_s, server.first_byte_timeout_s, server.idle_timeout_s)
+    claude = _claude_agent(registry, timeouts)
     parts = Parts(
         plan=_planner(registry, tuple(codecs)),
         codecs=codecs,
         upstream=upstream,
-        models={SCRIPTED: ScriptedModel()},
+        models={SCRIPTED: ScriptedModel()} | ({CLAUDE_AGENT: claude} if claude else {}),
         clock=SystemClock(),
         ids=RandomIds(),
         store=_store(),
@@ -79,11 +85,7 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
             max_rows=_REPLIES_ROWS,
             max_bytes=_REPLIES_BYTES,
         ),
-        limits=Limits(
-            Timeouts(server.connect_timeout_s, server.first_byte_timeout_s, server.idle_timeout_s),
-            server.heartbeat_s,
-            server.retries,
-        ),
+        limits=Limits(timeouts, server.heartbeat_s, server.retries),
         calibration=calibration,
         sink=CalibratingSink(sink, calibration),
     )
@@ -95,7 +97,7 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
             origins=OriginCheck(server.host, server.allowed_hosts, server.cors_origins),
             keys=server.keys,
             body_limit=server.max_body_mib * 1024 * 1024,
-            models=_lister(registry, tuple(codecs)),
+            models=_lister(registry, tuple(codecs), claude),
             default_codec=codecs[DEFAULT_DIALECT],
             ids=RandomIds(),
         )
@@ -103,12 +105,16 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
     app.pages.update(
         {
             "/": json_page(about),
-            "/health": json_page(lambda: health(app, registry, upstream)),
+            "/health": json_page(
+                lambda: health(app, registry, upstream) | ({"claude_agent": claude.health()} if claude else {})
+            ),
             "/ping": text_page("pong"),
             "/api/hello": text_page("hello"),
             "/openapi.json": json_page(lambda: openapi(router.paths, bool(server.keys))),
         }
     )
+    if claude is not None:
+        app.on_start.append(_starter(claude, settings))
     return app
 
 
@@ -122,6 +128,28 @@ def _store() -> MemoryStore:
     )
 
 
+def _claude_agent(registry: Registry, timeouts: Timeouts) -> "ClaudeAgent | None":
+    """Return the back end of the provider of the kind `claude-agent`, if one is configured."""
+    settings = registry.settings
+    name = next((name for name, provider in settings.providers.items() if provider.kind == CLAUDE_AGENT), None)
+    if name is None:
+        return None
+    from dragoman.upstreams.claude_agent.agent import ClaudeAgent
+
+    if not is_loopback(settings.server.host):
+        host = settings.server.host
+        _LOG.warning(
+            "`%s` answers with your own Claude account, and %s is reached from elsewhere: share neither", name, host
+        )
+    return ClaudeAgent(name, DIALECT, settings, timeouts)
+
+
+def _starter(claude: "ClaudeAgent", settings: Settings) -> Callable[[], None]:
+    from dragoman.upstreams.claude_agent.selftest import run_checks
+
+    return partial(claude.start, partial(run_checks, settings, DIALECT) if settings.claude.self_test else None)
+
+
 def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arrival], Plan]:
     def plan(model: str, arrival: Arrival) -> Plan:
         return plan_request(registry, model, arrival.codec.name, spoken, prefix=arrival.prefix, headers=arrival.headers)
@@ -130,12 +158,15 @@ def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arri
 
 
 def _lister(
-    registry: Registry, spoken: tuple[str, ...]
+    registry: Registry, spoken: tuple[str, ...], claude: "ClaudeAgent | None"
 ) -> Callable[[Codec, str | None, str | None, Mapping[str, str]], bytes]:
     def models(codec: Codec, prefix: str | None, model: str | None, query: Mapping[str, str]) -> bytes:
         if model is not None:
             return codec.encode_model(find_model(registry, model, prefix))
-        cards = list_models(registry, prefix, claude_shaped=codec.lists_claude_shaped, spoken=(*spoken, SCRIPTED))
+        cards = list_models(registry, prefix, claude_shaped=codec.lists_claude_shaped, spoken=(*spoken, *MODEL_KINDS))
+        if claude is not None and prefix in (None, claude.provider) and registry.providers[claude.provider].pattern:
+            listed = {card.id for card in cards}
+            cards = [*cards, *(card for card in claude.cards() if card.id not in listed)]
         return codec.encode_page(cards, query) if query and codec.encode_page else codec.encode_models(cards)
 
     return models
@@ -187,6 +218,11 @@ def make_server(app: App, settings: Settings) -> "uvicorn.Server":
             app.is_draining = True
             self.force_exit = self.should_exit and sig == signal.SIGINT
             self.should_exit = True
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            for start in app.on_start:
+                start()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             if app.running:

@@ -263,3 +263,9 @@ def test_it_is_told_with_which_key_a_provider_is_called(registry: Make) -> None:
 def test_what_only_the_data_can_tell_is_told_like_any_mistake(registry: Make, text: str, told: str) -> None:
     with pytest.raises(SettingsError, match=told):
         registry(text)
+
+
+def test_the_claude_agent_may_not_ask_this_gateway() -> None:
+    claude = Provider(kind="claude-agent", base_url="http://localhost:4747")
+    with pytest.raises(SettingsError, match="would ask itself"):
+        Registry(Settings(providers={"claude": claude}))

@@ -136,7 +136,10 @@ def test_a_file_that_a_variable_names_is_told_with_the_variable(tmp_path: Path) 
         ("DRAGOMAN_CONFIGURATION", "did you mean `DRAGOMAN_CONFIG`?"),
         (
             "DRAGOMAN_X",
-            "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...`, `DRAGOMAN_ROUTES_...`, `DRAGOMAN_ALIASES_PRESET`",
+            (
+                "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...`, `DRAGOMAN_ROUTES_...`, "
+                "`DRAGOMAN_CLAUDE_...`, `DRAGOMAN_ALIASES_PRESET`"
+            ),
         ),
     ],
 )

@@ -11,6 +11,7 @@ from dragoman.settings import Settings, SettingsError, read_data
 _KEYS = {
     "configured": "its key is configured",
     "needs no key": "needs no key",
+    "the CLI's own login": "signed in by the CLI's own login",
     "no key configured": "no key configured, and this gateway's own keys are never passed on",
     "the client's own": "the client's own key is passed on",
 }

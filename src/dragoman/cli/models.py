@@ -16,7 +16,7 @@ from dragoman.protocols import discover
 from dragoman.providers import discover as presets
 from dragoman.routing.names import list_places, title_of
 from dragoman.routing.registry import Registry, near
-from dragoman.routing.specs import SCRIPTED, Place
+from dragoman.routing.specs import MODEL_KINDS, Place
 from dragoman.settings import Provider, Settings, SettingsError, did_you_mean, write_data
 
 _HEADS: Final = ("model", "context", "output", "takes", "tools", "thinks", "$ in", "$ out", "name")
@@ -93,7 +93,7 @@ def _askable(settings: Settings, provider: str | None, search: str | None, notes
     registry = Registry(settings, discover())
     if provider is not None and registry.provider(provider) is None:
         registry = _with(registry, provider, notes)
-    spoken = (*discover(), SCRIPTED)
+    spoken = (*discover(), *MODEL_KINDS)
     beside = [name for name, spec in registry.providers.items() if spec not in registry.offered]
     hidden = 0
     for prefix in [provider] if provider else [None, *beside]:

@@ -106,6 +106,7 @@ class Exchange:
         self._client = client
         self._watch = ClientWatch(client)
         self._beats: EarlyBeats | None = None
+        self._extra_head: dict[str, str] = {}
         self._record = Record(arrival.request_id, arrival.codec.name, parts.clock.monotonic())
 
     async def run(self) -> None:
@@ -283,7 +284,15 @@ class Exchange:
     async def _ask_model(self, model: ModelUpstream, lane: TranslatedLane, errand: Errand) -> None:
         self._record.lane = "model"
         self._beats = self._early_beats(errand.peek)
-        reply = ModelReply(model.answer(Turn(lane.request, errand.identity.session, errand.key)))
+        turn = Turn(
+            lane.request,
+            errand.identity.session,
+            errand.key,
+            ledger=errand.ledger,
+            headers=self._extra_head,
+            is_strict=errand.attempt.losses == "strict",
+        )
+        reply = ModelReply(model.answer(turn))
         try:
             if errand.peek.stream:
                 await self._relay_translated(lane, reply, EventReceiver())
@@ -351,7 +360,8 @@ class Exchange:
     def _head(self, headers: Headers) -> Headers:
         record = self._record
         losses = b"silent" if record.losses_are_silent else record.ledger.summary().encode()
-        return (*headers, *_answered_by(record.upstream_model, record.provider), (b"x-dragoman-loss", losses))
+        extra = ((name.encode(), header_value(value)) for name, value in self._extra_head.items())
+        return (*headers, *_answered_by(record.upstream_model, record.provider), (b"x-dragoman-loss", losses), *extra)
 
     async def _refuse(self, error: DragomanError) -> None:
         """Tell the client what went wrong, in its own dialect; with the upstream's own words where both speak the same."""

@@ -331,6 +331,8 @@ def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Reque
         has_namespaces=upstream.has_namespaces and upstream.name == attempt.protocol,
         begin_with_letter=upstream.tool_names_begin_with_letter,
     )
+    if attempt.protocol != upstream.name:
+        return request, renames  # it is asked in the IR: marks of a protocol would say nothing to it
     if upstream.caches_by_breakpoint:
         return with_breakpoints(request, ledger), renames
     # A key that the server would not take need not be made, and is no loss when it is not sent.

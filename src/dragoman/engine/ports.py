@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from dragoman.ir.events import Event
+from dragoman.ir.losses import Ledger
 from dragoman.ir.request import Request
 
 Batch = TypeVar("Batch", covariant=True)
@@ -143,11 +144,18 @@ class Uncalibrated:
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """What an upstream that speaks the IR is asked: the request, whose conversation it is, and the key to use."""
+    """What an upstream that speaks the IR is asked: the request, whose conversation it is, and the key to use.
+
+    Into `ledger` it writes what it cannot carry, into `headers` (lower-case names) what it wants to be in the head of the reply,
+    both before the first events. `is_strict`: a loss that changes the meaning is to be refused.
+    """
 
     request: Request
     session: str | None = None
     api_key: str | None = None
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
+    headers: dict[str, str] = {}
+    is_strict: bool = False
 
 
 class ModelUpstream(Protocol):
@@ -158,3 +166,6 @@ class ModelUpstream(Protocol):
 
         Closing the generator cancels the work.
         """
+
+    async def aclose(self) -> None:
+        """Let go of what it holds beyond single answers."""

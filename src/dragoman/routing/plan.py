@@ -13,7 +13,7 @@ from dragoman.providers import reference
 from dragoman.routing.building import base_for
 from dragoman.routing.names import Resolved, resolve
 from dragoman.routing.registry import Registry
-from dragoman.routing.specs import LONG_CONTEXT, SCRIPTED
+from dragoman.routing.specs import LONG_CONTEXT, MODEL_KINDS
 from dragoman.settings import LossPolicy, Secret
 from dragoman.settings.origins import origin_of
 
@@ -233,7 +233,7 @@ def _attempt(registry: Registry, resolved: Resolved, client_protocol: str, spoke
 
 
 def _is_spoken(protocol: str, spoken: Collection[str]) -> bool:
-    return protocol in spoken or protocol == SCRIPTED
+    return protocol in spoken or protocol in MODEL_KINDS
 
 
 def _unauthorized(message: str, hint: str) -> DragomanError:

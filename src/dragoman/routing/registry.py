@@ -17,7 +17,8 @@ from dragoman.dialects import Dialect
 from dragoman.routing import demo
 from dragoman.routing.alias_presets import PRESETS, aliases_of
 from dragoman.routing.building import Builder
-from dragoman.routing.specs import LONG_CONTEXT, SCRIPTED, ModelSpec, Place, ProviderSpec
+from dragoman.routing.claude_agent import claude_agent
+from dragoman.routing.specs import CLAUDE_AGENT, LONG_CONTEXT, MODEL_KINDS, SCRIPTED, ModelSpec, Place, ProviderSpec
 from dragoman.settings import LossPolicy, Settings, did_you_mean, read_data
 
 _DEFAULT: Final = "opencode-go"
@@ -84,7 +85,7 @@ class Registry:
 
     def speaks(self, model: ModelSpec) -> bool:
         """Tell whether a model can be asked at all: its protocol is spoken."""
-        return self._spoken is None or model.protocol in self._spoken or model.protocol == SCRIPTED
+        return self._spoken is None or model.protocol in self._spoken or model.protocol in MODEL_KINDS
 
     def provider(self, prefix: str) -> ProviderSpec | None:
         """Return the provider that a prefix stands for: its name, or `go` and `zen`."""
@@ -159,6 +160,8 @@ def key_state(registry: Registry, spec: ProviderSpec) -> str:
     """Return with which key a provider is called, in words."""
     if spec.api_key is not None:
         return "configured"
+    if any(model.protocol == CLAUDE_AGENT for model in (*spec.models.values(), spec.pattern) if model):
+        return "the CLI's own login"
     if not spec.takes_client_key or any(model.protocol == SCRIPTED for model in spec.models.values()):
         return "needs no key"
     return "no key configured" if registry.settings.server.keys else "the client's own"
@@ -171,6 +174,8 @@ def near(given: str, names: Iterable[str]) -> str | None:
 
 
 def _configured(name: str, provider: configured.Provider, settings: Settings, catalogue: Catalogue) -> ProviderSpec:
+    if provider.kind == CLAUDE_AGENT:
+        return claude_agent(name, provider, settings)
     preset = _preset(name, provider, settings)
     if provider.catalog is not None and not catalogue.rows(provider.catalog):
         near_names = did_you_mean(provider.catalog, catalogue.providers())

@@ -12,6 +12,10 @@ from dragoman.settings import LossPolicy, Secret
 
 SCRIPTED: Final = "scripted"
 """The protocol of the built-in model, which speaks the IR."""
+CLAUDE_AGENT: Final = "claude-agent"
+"""The same of the Claude Agent SDK, which is a kind of provider."""
+MODEL_KINDS: Final = frozenset({SCRIPTED, CLAUDE_AGENT})
+"""What is asked in the IR itself: no codec stands between."""
 LONG_CONTEXT: Final = re.compile(r"\[\d+[mk]\]$", re.IGNORECASE)
 """The suffix that asks for the long context: `[1m]`."""
 

@@ -57,6 +57,8 @@ class App:
         self._gateway = gateway
         self.pages: dict[str, Page] = {}
         """What is served by GET and HEAD beside the protocols: `/health`, ..."""
+        self.on_start: list[Callable[[], None]] = []
+        """What the server calls, in its loop, when it begins to serve."""
         self.running = 0
         self.answered = 0
         self.is_draining = False
@@ -114,8 +116,10 @@ class App:
                 await answer_failure(connection, self._dialect(path, headers), _MISTAKE, request_id)
 
     async def aclose(self) -> None:
-        """Let go of the connections to upstreams."""
+        """Let go of the connections to upstreams, and of the processes."""
         await self._gateway.parts.upstream.aclose()
+        for model in self._gateway.parts.models.values():
+            await model.aclose()
 
     # --- the protocols ------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from dragoman.settings.faults import Origin, SettingsError, did_you_mean
 from dragoman.settings.loading import find, load
 from dragoman.settings.records import (
     PROTOCOLS,
+    Claude,
     Key,
     LossPolicy,
     Model,
@@ -19,6 +20,7 @@ from dragoman.settings.secret import Secret
 
 __all__ = [
     "PROTOCOLS",
+    "Claude",
     "Key",
     "LossPolicy",
     "Model",

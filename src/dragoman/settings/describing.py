@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 
 import msgspec
 
-from dragoman.settings.records import Aliases, Cost, Key, Model, Provider, Record, Route, Server
+from dragoman.settings.records import Aliases, Claude, Cost, Key, Model, Provider, Record, Route, Server
 from dragoman.settings.secret import Secret
 
 SECTIONS: Final[Mapping[str, type[Record]]] = {
@@ -18,6 +18,7 @@ SECTIONS: Final[Mapping[str, type[Record]]] = {
     "aliases": Aliases,
     "routes.vision": Route,
     "routes.default": Route,
+    "claude": Claude,
 }
 _WORDS: Final[Mapping[object, str]] = {
     bool: "true or false",

@@ -14,9 +14,11 @@ from dragoman.settings import faults
 from dragoman.settings.data import data_folder
 from dragoman.settings.describing import choices_of, description_of, range_of, rows, types_of
 from dragoman.settings.faults import Origin, SettingsError, did_you_mean, dotted
+from dragoman.settings.older_names import from_older_names
 from dragoman.settings.origins import origin_of, without_user
 from dragoman.settings.records import (
     Aliases,
+    Claude,
     Cost,
     Key,
     Model,
@@ -34,11 +36,11 @@ Table = dict[str, Any]
 
 FILE_NAME: Final = "dragoman.toml"
 CONFIG_VARIABLE: Final = "DRAGOMAN_CONFIG"
-SECTIONS: Final = ("server", "providers", "aliases", "routes")
+SECTIONS: Final = ("server", "providers", "aliases", "routes", "claude")
 ROUTES: Final = ("vision", "default")
 _ALIAS_PRESET: Final = "preset"
 _TOML_HINT: Final = 'a setting is `name = value` below its `[table]`, and a text stands in quotes: `host = "127.0.0.1"`'
-_SECRET_FIELDS: Final = frozenset({"api_key", "headers", "keys"})
+_SECRET_FIELDS: Final = frozenset({"api_key", "headers", "keys", "oauth_token", "environment"})
 _PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _AT_LINE: Final = re.compile(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$")
 _OUT_OF_RANGE: Final = re.compile(r"Expected `(?:int|float)` [<>]")
@@ -71,7 +73,10 @@ def load(
     if isinstance(table.get("aliases"), str):
         table["aliases"] = {_ALIAS_PRESET: table["aliases"]}
     _check_tables(table, origin)
-    for variable, place, value in _from_environment(environ, table.get("providers", {})):
+    for variable, place, value in (
+        *from_older_names(environ, table.get("providers", {})),
+        *_from_environment(environ, table.get("providers", {})),
+    ):
         _put(table, place, value)
         elsewhere[place] = variable
     for name, value in flags.items():
@@ -156,6 +161,8 @@ def _from_environment(environ: Mapping[str, str], providers: Table) -> Iterator[
                 path, record = ("server", _field(variable, rest, Server)), Server
             case "ALIASES":
                 path, record = ("aliases", _field(variable, rest, Aliases)), Aliases
+            case "CLAUDE":
+                path, record = ("claude", _field(variable, rest, Claude)), Claude
             case "ROUTES":
                 path, record = _route(variable, rest), Route
             case "PROVIDERS":
@@ -174,7 +181,8 @@ def _refuse_unknown(variable: str, value: str) -> None:
     given = variable.removeprefix("DRAGOMAN_")
     near = [f"SERVER_{given}"] if f"SERVER_{given}" in names else get_close_matches(given, names, n=1)
     hint = (
-        "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...`, `DRAGOMAN_ROUTES_...`, `DRAGOMAN_ALIASES_PRESET`"
+        "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...`, `DRAGOMAN_ROUTES_...`, `DRAGOMAN_CLAUDE_...`, "
+        "`DRAGOMAN_ALIASES_PRESET`"
     )
     if near:
         hint = f"did you mean `DRAGOMAN_{near[0]}`?"
@@ -248,6 +256,7 @@ class _Reader:
             aliases=self._aliases(table.get("aliases", {})),
             alias_preset=table.get("aliases", {}).get(_ALIAS_PRESET),
             routes=self._routes(table.get("routes", {})),
+            claude=self._claude(table.get("claude", {})),
             origin=self._origin,
             data=data_folder(self._environ),
         )
@@ -277,6 +286,19 @@ class _Reader:
         if isinstance(entry, dict):
             _check_names(entry, Key.__struct_fields__, ("server", "keys", index), self._origin)
         return {"key": entry} if isinstance(entry, str) else entry
+
+    def _claude(self, table: Table) -> Claude:
+        path = ("claude",)
+        claude = self._record(table, Claude, path)
+        token = claude.oauth_token
+        return msgspec.structs.replace(
+            claude,
+            oauth_token=token and self._found(token, (*path, "oauth_token"), "the Claude back end"),
+            environment={
+                name: self._found(value, (*path, "environment", name), "the Claude back end")
+                for name, value in claude.environment.items()
+            },
+        )
 
     def _provider(self, name: str, table: Table) -> Provider:
         path = ("providers", name)
@@ -311,7 +333,7 @@ class _Reader:
                 f"`base_url` is `{without_user(provider.base_url)}`, which is no URL of an upstream",
                 "write it as `https://host/v1`, without user and password",
             )
-        if provider.preset is not None:
+        if provider.preset is not None or provider.kind != "http":
             return
         for field in ("base_url", "protocol"):
             given = getattr(provider, field)

@@ -11,6 +11,7 @@ from dragoman.settings.faults import Origin, SettingsError
 from dragoman.settings.secret import Secret
 
 ProtocolName = Literal["anthropic-messages", "openai-chat", "openai-responses", "gemini-generate"]
+ProviderKind = Literal["http", "claude-agent"]
 LossPolicy = Literal["warn", "strict", "silent"]
 Tokens = Annotated[int, Meta(ge=1)]
 PROTOCOLS: Final[tuple[str, ...]] = get_args(ProtocolName)
@@ -122,6 +123,13 @@ class Model(Record, frozen=True):
 class Provider(Record, frozen=True):
     """`[providers.NAME]`: an upstream. Its name is also a prefix of models (`NAME/model`) and paths (`/NAME/v1`)."""
 
+    kind: Annotated[
+        ProviderKind,
+        Meta(
+            description="How it is reached: over HTTP, or through the Claude Agent SDK on this machine, which `[claude]` "
+            "describes (see [Claude Agent SDK](claude-agent.md))."
+        ),
+    ] = "http"
     preset: Annotated[str | None, Meta(description="The shipped provider to start from.")] = None
     protocol: Annotated[
         ProtocolName | None, Meta(description="The protocol that its models speak; needed without a preset.")
@@ -130,7 +138,7 @@ class Provider(Record, frozen=True):
         str | None,
         Meta(
             description="Where it is, as the protocol's own SDK takes it (Anthropic: without `/v1`); "
-            "needed without a preset."
+            "needed without a preset, optional for `claude-agent`."
         ),
     ] = None
     api_key: Annotated[
@@ -187,6 +195,48 @@ class Routes(Record, frozen=True):
     default: Annotated[Route | None, Meta(description="For model names that nobody knows.")] = None
 
 
+class Claude(Record, frozen=True):
+    """`[claude]`: how the provider of the kind `claude-agent` runs the CLI of the Claude Agent SDK."""
+
+    spares: Annotated[int, Meta(description="Processes that are started before they are needed.", ge=0, le=16)] = 1
+    max_live: Annotated[
+        int, Meta(description="The most conversations that have a process; the one idle longest gives way.", ge=1)
+    ] = 16
+    idle_s: Annotated[
+        float, Meta(description="Seconds after which the process of an idle conversation ends.", gt=0)
+    ] = 600
+    max_spawning: Annotated[
+        int, Meta(description="How many processes may be starting at the same time; 0: one for each core.", ge=0)
+    ] = 0
+    max_waiting: Annotated[
+        int, Meta(description="How many requests may wait for a process; one more is answered with 429.", ge=0)
+    ] = 32
+    wait_s: Annotated[
+        float, Meta(description="Seconds that a request waits for a process before it is answered with 429.", gt=0)
+    ] = 30
+    self_test: Annotated[
+        bool,
+        Meta(
+            description="Whether the CLI is tested when the gateway starts; what fails is done in another way, and reported."
+        ),
+    ] = True
+    workdir: Annotated[
+        str | None, Meta(description="The folder in which the processes run. Absent: an empty one of their own.")
+    ] = None
+    cli: Annotated[str | None, Meta(description="The CLI to run. Absent: the one that the SDK brings along.")] = None
+    oauth_token: Annotated[
+        Secret | None,
+        Meta(description="A token from `claude setup-token`, a literal or `env:NAME`. Absent: the CLI's own login."),
+    ] = None
+    environment: Annotated[
+        dict[str, Secret],
+        Meta(
+            description="Further environment variables for the CLI (`CLAUDE_CODE_USE_BEDROCK`), each a literal or "
+            "`env:NAME`. Of the gateway's own it gets only what a program needs to run."
+        ),
+    ] = {}
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All settings.
 
@@ -199,6 +249,7 @@ class Settings(msgspec.Struct, frozen=True):
     aliases: Mapping[str, str | Route] = {}
     alias_preset: str | None = None
     routes: Routes = Routes()
+    claude: Claude = Claude()
     origin: Origin = Origin()
     data: Path | None = None
 

@@ -91,6 +91,14 @@ def shorten(
     return _renamed(request, there), renames
 
 
+def rename(request: Request, there: Mapping[str, str]) -> tuple[Request, Renames]:
+    """Return `request` with other names for its tools, everywhere; of `there` only what it names counts."""
+    there = {name: there[name] for name in dict.fromkeys(_names(request)) if name in there}
+    if not there:
+        return request, NO_RENAMES
+    return _renamed(request, there), Renames(there, {new: name for name, new in there.items()})
+
+
 def restore_reply(reply: Reply, renames: Renames) -> Reply:
     """Return a whole reply with the client's own tool names, and free text for the tools that take it."""
     if any(isinstance(block, ToolCall) and renames.changes(block) for block in reply.blocks):

@@ -97,6 +97,9 @@ class ScriptedModel:
             await self._sleep(step.delay)
             yield step.events
 
+    async def aclose(self) -> None:
+        """There is nothing to let go of."""
+
 
 def script(request: Request, sealed_as: str | None = ORIGIN) -> list[Step]:
     """Return the steps of the reply to `request`. Raises DragomanError when the words ask for a failure."""

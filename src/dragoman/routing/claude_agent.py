@@ -1,0 +1,64 @@
+"""The provider behind the Claude Agent SDK, made of its settings. It signs in by itself, and is one person's own account."""
+
+from typing import Final
+
+import msgspec
+
+from dragoman import providers as shipped
+from dragoman import settings as configured
+from dragoman.catalog import Capabilities
+from dragoman.routing.specs import CLAUDE_AGENT, ModelSpec, ProviderSpec
+from dragoman.settings import Settings
+from dragoman.settings.origins import origin_of
+
+DIALECT: Final = msgspec.structs.replace(shipped.reference("anthropic-messages"), mid_system=False)
+"""Its CLI takes messages of users and assistants only."""
+_MEANINGLESS: Final = ("preset", "protocol", "dialect", "headers", "session_header", "catalog")
+_ABLE: Final = Capabilities(vision=True, documents=True, tools=True, reasoning=True)
+
+
+def claude_agent(name: str, provider: configured.Provider, settings: Settings) -> ProviderSpec:
+    """Return the provider `name` of the kind `claude-agent`. Raises SettingsError for what makes no sense there."""
+    _check(name, provider, settings)
+    any_model = ModelSpec("*", CLAUDE_AGENT, provider.base_url or "", DIALECT, _ABLE)
+
+    def unlisted(model: str) -> ModelSpec:
+        return msgspec.structs.replace(any_model, id=model)
+
+    models: dict[str, ModelSpec] = {}
+    for entry in provider.models:
+        model = entry if isinstance(entry, configured.Model) else configured.Model(id=entry)
+        said = {field: getattr(model, field) for field in Capabilities.__struct_fields__ if hasattr(model, field)}
+        models[model.id] = msgspec.structs.replace(
+            any_model, id=model.id, name=model.name, capabilities=Capabilities(**said).over(_ABLE)
+        )
+    return ProviderSpec(
+        name=name,
+        title="Claude Agent SDK",
+        models=models,
+        pattern=None if models else any_model,
+        losses=provider.losses or settings.server.losses,
+        unlisted=None if models else unlisted,
+        api_key=provider.api_key,
+        takes_client_key=False,
+    )
+
+
+def _check(name: str, provider: configured.Provider, settings: Settings) -> None:
+    others = [other for other, one in settings.providers.items() if one.kind == CLAUDE_AGENT and other != name]
+    if others:
+        problem = f"`{others[0]}` is of the kind `{CLAUDE_AGENT}` already, and there can be one only"
+        raise settings.fault(("providers", name, "kind"), problem, "it stands for one person's own account")
+    for field in _MEANINGLESS:
+        if getattr(provider, field):
+            problem = f"`{field}` means nothing for a provider of the kind `{CLAUDE_AGENT}`"
+            raise settings.fault(("providers", name, field), problem)
+    if provider.base_url and origin_of(provider.base_url) in _own_origins(settings.server):
+        problem = f"`base_url` is this gateway's own address: `{name}` would ask itself"
+        raise settings.fault(("providers", name, "base_url"), problem, "leave it out for Anthropic's own")
+
+
+def _own_origins(server: configured.Server) -> set[str | None]:
+    return {
+        origin_of(f"http://{host}:{server.port}") for host in ("127.0.0.1", "localhost", server.host) if server.port
+    }

@@ -1,0 +1,194 @@
+"""The Claude Agent SDK as an upstream that speaks the IR."""
+
+import asyncio
+import logging
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.codec import ModelCard, Source, Target
+from dragoman.dialects import Dialect
+from dragoman.engine.lanes import refuse_losses
+from dragoman.engine.ports import Timeouts, Turn
+from dragoman.ir.collecting import collect
+from dragoman.ir.events import Event, ReplyEnd
+from dragoman.ir.failures import DragomanError
+from dragoman.settings import Settings
+from dragoman.transforms.tools import RestoreNames, rename
+from dragoman.upstreams.claude_agent.abilities import Abilities, Check, abilities_of
+from dragoman.upstreams.claude_agent.about import About, cards, read_about, summary
+from dragoman.upstreams.claude_agent.conversation import advance_by_reply
+from dragoman.upstreams.claude_agent.environment import arguments, environment, find_cli
+from dragoman.upstreams.claude_agent.house import House
+from dragoman.upstreams.claude_agent.process import Process
+from dragoman.upstreams.claude_agent.prompt import RESERVED, read_prompt
+from dragoman.upstreams.claude_agent.session import Session
+
+_LOG: Final = logging.getLogger("dragoman.upstreams")
+_LOOK_SECONDS: Final = 600.0
+SESSION_HEADER: Final = "x-claude-session-id"
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What every process is started with."""
+
+    cli: str
+    environment: Mapping[str, str]
+    folder: str
+
+
+class ClaudeAgent:
+    """Asks Claude through the CLI of the SDK, one process a conversation; the tools are the client's to run."""
+
+    def __init__(self, provider: str, dialect: Dialect, settings: Settings, timeouts: Timeouts) -> None:
+        """`provider` is its name in the settings. Raises SettingsError when the SDK is not installed."""
+        self.provider = provider
+        self._dialect = dialect
+        self._timeouts = timeouts
+        own = settings.providers[provider]
+        self._start = Start(
+            find_cli(settings),
+            environment(settings, os.environ, own.api_key, own.base_url),
+            settings.claude.workdir or "",
+        )
+        self._booting: set[Process] = set()
+        self._is_closed = False
+        self._about: About | None = None
+        self._looked = 0.0
+        self._abilities = Abilities()
+        self._checks: Sequence[Check] = ()
+        self._testing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[About | None] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.house = House(self._spawn, settings.claude)
+
+    async def answer(self, turn: Turn) -> AsyncGenerator[Sequence[Event], None]:
+        """Yield the reply's events as they arise. Raises DragomanError when no reply begins, or when it breaks off."""
+        request, renames = rename(turn.request, RESERVED)
+        for name, other in renames.there.items():
+            turn.ledger.emulated("tool_name", "tools", f"`{name}` travels as `{other}` and comes back in the reply")
+        model, restored = request.model, RestoreNames(renames)
+        prompt = read_prompt(request, Target(self.provider, model, self._dialect), turn.ledger, self._abilities)
+        if prompt.flattened is not None and not self.house.knows(prompt):
+            turn.ledger.degraded(
+                "history_flattened",
+                "messages",
+                "this version of the CLI takes no history: it is quoted",
+                changes_meaning=True,
+            )
+        if turn.is_strict:
+            refuse_losses(turn.ledger)
+        session = await self.house.take(prompt, turn.session)
+        turn.headers[SESSION_HEADER] = session.id
+        said: list[Event] = []
+        try:
+            async for events in session.reply(prompt, Source(self.provider, model), self._timeouts):
+                said += events
+                if isinstance(events[-1], ReplyEnd):
+                    # Before the client knows that it may go on.
+                    self.house.keep(session, advance_by_reply(prompt.key_now, collect(said).blocks))
+                    yield restored.feed(events)
+                    return
+                yield restored.feed(events)
+        except BaseException:
+            # The client has left, or the reply broke off: what the process would still do is of no use to anybody.
+            self.house.drop(session)
+            raise
+        self.house.drop(session)
+
+    def start(self, test: Callable[[], Awaitable[Sequence[Check]]] | None = None) -> None:
+        """Get ready before anybody asks: spare processes, what the CLI says of itself, and whether it does what it has to."""
+        self.house.prepare()
+        self._look()
+        if test is not None:
+            self._testing = asyncio.ensure_future(self._examine(test))
+
+    async def _examine(self, test: Callable[[], Awaitable[Sequence[Check]]]) -> None:
+        if self._looking is not None:
+            await asyncio.wait((self._looking,))
+        self._checks = await test()
+        self._abilities = abilities_of(self._checks)
+        for check in self._checks:
+            if not check.holds:
+                _LOG.warning("the Claude CLI fails its self-test `%s`: %s", check.name, check.problem)
+
+    def cards(self) -> list[ModelCard]:
+        """Return the models that the CLI offers, as far as it has said so."""
+        return [] if self._about is None else cards(self._about, self.provider)
+
+    def health(self) -> dict[str, Any]:
+        """Return how the back end is. Nothing is waited for: what is old is looked up again in the background."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._look()
+        return {
+            "mode": "passthrough",
+            **summary(self._about),
+            "self_test": {check.name: check.problem or "ok" for check in self._checks},
+            "processes": msgspec.to_builtins(self.house.counts),
+        }
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self.look_up())
+
+    async def look_up(self) -> About | None:
+        """Ask the CLI what it offers and who is signed in; None when it does not say so. No model is asked."""
+        try:
+            session = await self._spawn()
+        except DragomanError as error:
+            _LOG.warning("the Claude CLI does not start: %s", error.failure.text)
+            return None
+        self._booting.add(session.process)  # to be ended at once when the gateway stops
+        try:
+            self._about = read_about(await session.process.initialise(""))
+        except (DragomanError, msgspec.DecodeError) as error:
+            _LOG.warning("the Claude CLI does not say what it offers: %s", error)
+        finally:
+            self._booting.discard(session.process)
+            session.kill()
+            await session.gone()
+        return self._about
+
+    async def aclose(self) -> None:
+        """End all processes."""
+        self._is_closed = True
+        if self._testing is not None:
+            self._testing.cancel()
+            await asyncio.wait((self._testing,))
+        for process in tuple(self._booting):
+            process.kill()
+        await self.house.aclose()
+        if self._looking is not None:
+            await asyncio.wait((self._looking,))
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    async def _spawn(self) -> Session:
+        """Start a process, and wait until it is ready to be told something."""
+        id = str(uuid.uuid4())
+        start = self._start
+        process = await Process.spawn(arguments(start.cli, id), start.environment, start.folder or self._own_folder())
+        self._booting.add(process)
+        try:
+            if self._is_closed:
+                process.kill()  # it has nobody to talk to any more: the question fails
+            await process.ask("mcp_status")
+        except BaseException:
+            process.kill()
+            await process.gone()
+            raise
+        finally:
+            self._booting.discard(process)
+        return Session(id, process)
+
+    def _own_folder(self) -> str:
+        """Return the empty folder that processes without a `workdir` run in: the CLI tells the model its name."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="dragoman-claude-")
+        return self._folder.name

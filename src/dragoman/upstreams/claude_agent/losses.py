@@ -1,0 +1,19 @@
+"""What the way through the Claude Agent SDK cannot carry, beside what Anthropic Messages cannot."""
+
+from typing import Final
+
+from dragoman.codec import LossNote
+
+LOSES: Final = (
+    LossNote(
+        "agent_environment", "the CLI puts its own line before the system prompt and a reminder into the messages"
+    ),
+    LossNote("cache_breakpoint", "the CLI sets its own breakpoints"),
+    LossNote("error_media", "a tool result that is an error holds text only"),
+    LossNote("history_flattened", "this version of the CLI takes no history: it is quoted in one message"),
+    LossNote("parallel_calls", "this version of the CLI takes one call a turn"),
+    LossNote("tool_field", "of a tool the CLI passes on name, description and schema"),
+    LossNote(
+        "tool_schema", "`type` is added where it is missing; the CLI rewrites alternatives at the top of a schema"
+    ),
+)

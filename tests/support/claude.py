@@ -1,0 +1,89 @@
+"""A gateway before the CLI of the Claude Agent SDK, which asks an upstream on this machine with a key that is none."""
+
+# ruff: noqa: ANN401 - settings as the file has them
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dragoman.settings import Claude, Provider, Secret, Server
+from dragoman.upstreams.claude_agent.agent import ClaudeAgent
+from tests.support.gateway import RunningGateway
+
+MODEL = "claude-sonnet-4-5"
+SYSTEM = "You are a careful agent."
+_SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+TOOLS = [{"name": name, "description": f"{name} a file", "input_schema": _SCHEMA} for name in ("Read", "Bash")]
+_REMINDERS = ("<system-reminder>\n# Environment", "<system-reminder>\nYou are powered", "<system-reminder>\nToday's")
+
+
+class ClaudeGateway(RunningGateway):
+    """Runs while inside; `home` is all that the CLI has of a home."""
+
+    def __init__(self, url: str, home: Path, server: Server | None = None, **claude: Any) -> None:
+        environment = {"HOME": Secret(str(home)), "CLAUDE_CONFIG_DIR": Secret(str(home / "claude"))}
+        super().__init__(
+            {"claude": Provider(kind="claude-agent", base_url=url, api_key=Secret("sk-ant-none"))},
+            server or Server(port=0),
+        )
+        self.settings = msgspec.structs.replace(
+            self.settings, claude=Claude(environment=environment, **{"self_test": False, **claude})
+        )
+
+    @property
+    def agent(self) -> ClaudeAgent:
+        found = self.app._gateway.parts.models["claude-agent"]
+        assert isinstance(found, ClaudeAgent)
+        return found
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes of live conversations."""
+        return {session.process.pid for session in self.agent.house._live if session.is_alive}
+
+
+@contextmanager
+def claude_gateway(url: str, home: Path, **claude: Any) -> Iterator[ClaudeGateway]:
+    with ClaudeGateway(url, home, **claude) as gateway:
+        yield gateway
+
+
+def said_by_client(body: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the messages of a request as role and blocks, without what the CLI adds to them of its own."""
+    told: list[tuple[str, list[dict[str, Any]]]] = []
+    for message in body["messages"]:
+        content = message["content"]
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        kept = [_plain(block) for block in blocks if not str(block.get("text", "")).startswith(_REMINDERS)]
+        if kept and message["role"] != "system":
+            told.append((message["role"], kept))
+    return told
+
+
+def _plain(block: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in block.items() if name != "cache_control"}
+    if plain.get("is_error") is False:
+        del plain["is_error"]
+    content = plain.get("content")
+    if isinstance(content, list) and [part["type"] for part in content] == ["text"]:
+        plain["content"] = content[0]["text"]
+    if plain["type"] == "tool_result" and isinstance(plain.get("content"), str):
+        # A reminder for a turn that is nothing but results goes into the last of them.
+        plain["content"] = plain["content"].partition("\n\n" + _REMINDERS[0])[0]
+    return plain
+
+
+def running_children(pid: int) -> dict[int, str]:
+    """Return the children of a process and their states (`Z`: a zombie)."""
+    found: dict[int, str] = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = place.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid:
+            found[int(place.parent.name)] = state
+    return found
