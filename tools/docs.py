@@ -24,11 +24,12 @@ from dragoman.providers import discover as providers
 from dragoman.routing.registry import Registry
 from dragoman.settings import Provider, Settings, rows
 from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
+from dragoman.upstreams.claude_agent.losses import LOSES as CLAUDE_AGENT_LOSES
 from dragoman.upstreams.scripted import MODELS, WORDS
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "ARCHITECTURE.md")
-COMMANDS: Final = ("serve", "demo", "translate", "check-config", "models")
+COMMANDS: Final = ("serve", "demo", "translate", "check-config", "models", "doctor claude")
 _PART: Final = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -73,6 +74,7 @@ def losses() -> str:
     text = ["Toward any upstream:\n", _notes((*BY_ENGINE, *BY_TRANSFORMS))]
     for codec in discover().values():
         text += [f"\nToward {codec.title}:\n", _notes(codec.loses)]
+    text += ["\nThrough the Claude Agent SDK, beside what Anthropic Messages loses:\n", _notes(CLAUDE_AGENT_LOSES)]
     return "\n".join(text)
 
 
@@ -160,7 +162,7 @@ def help_of(command: str) -> str:
     """Return what `dragoman COMMAND --help` prints, on a terminal of 100 columns."""
     environment = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
-        [sys.executable, "-m", "dragoman", command, "--help"],
+        [sys.executable, "-m", "dragoman", *command.split(), "--help"],
         capture_output=True,
         text=True,
         check=True,

@@ -532,3 +532,27 @@ def test_the_demo_ends_well() -> None:
     assert done.returncode == 0, done.stdout.decode()
     assert done.stdout.decode().splitlines()[-1] == "demo: ok"
     assert b"losses per turn" in done.stdout
+
+
+def test_the_doctor_examines_the_claude_cli(tmp_path: Path) -> None:
+    file = tmp_path / "dragoman.toml"
+    file.write_text(f'[providers.claude]\nkind = "claude-agent"\n[claude.environment]\nHOME = "{tmp_path}"\n')
+    done = run("doctor", "claude", "--config", str(file))
+    assert done.returncode == 0, done.stdout.decode()
+    assert "login: none" in done.stdout.decode()
+    assert "ok     parallel-calls" in done.stdout.decode()
+    file.write_text('[providers.claude]\nkind = "claude-agent"\n[claude]\ncli = "/nowhere"\n')
+    missing = run("doctor", "claude", "--config", str(file))
+    assert missing.returncode == 2
+    assert "/nowhere" in missing.stderr.decode()
+
+
+def test_check_config_knows_the_claude_agent(tmp_path: Path) -> None:
+    file = tmp_path / "dragoman.toml"
+    file.write_text('[providers.claude]\nkind = "claude-agent"\n')
+    done = run("check-config", "--config", str(file))
+    assert "provider claude: claude-agent; any model; signed in by the CLI's own login" in done.stdout.decode()
+    file.write_text('[providers.claude]\nkind = "claude-agent"\n[providers.other]\nkind = "claude-agent"\n')
+    assert "there can be one only" in run("check-config", "--config", str(file)).stderr.decode()
+    file.write_text('[providers.claude]\nkind = "claude-agent"\npreset = "anthropic"\n')
+    assert "means nothing" in run("check-config", "--config", str(file)).stderr.decode()

@@ -143,6 +143,23 @@ def models(
         show(settings, provider, search, everything=everything, as_json=as_json)
 
 
+@cli.group(cls=Commands)
+def doctor() -> None:
+    """Look whether what the gateway relies on is there, and works."""
+
+
+@doctor.command("claude")
+@configuration
+def doctor_claude(*, config: str | None) -> int:
+    """Check the Claude Agent SDK.
+
+    Its CLI, its login, and whether it does what the gateway relies on. No model is asked.
+    """
+    from dragoman.cli.doctor import claude
+
+    return claude(load(config, os.environ))
+
+
 def _stop(text: str) -> None:
     print(f"dragoman: {text}", file=sys.stderr)
     sys.exit(2)
