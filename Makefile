@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz test-clients lock clean
+.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz bench-claude test-clients test-claude lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,8 +86,14 @@ fuzz: $(STAMP) ## feed damaged traffic to every decoder and endpoint, new each t
 			tests/conformance tests/gateway/test_fuzz.py $(ARGS) || exit 1; \
 	done
 
+bench-claude: $(STAMP) ## measure the Claude back end: time to the upstream, CPU and memory of a conversation
+	$(BIN)/python -m bench.claude $(ARGS)
+
 test-clients: $(STAMP) ## run the real coding agents through the gateway (fetches them from npm)
 	$(BIN)/python -m tests.clients $(ARGS)
+
+test-claude: $(STAMP) ## run all tests of the Claude back end, the slow ones too
+	$(BIN)/python -m pytest -m "slow or not slow" tests/upstreams/claude_agent tests/gateway/claude_agent $(ARGS)
 
 lock: $(STAMP) ## renew uv.lock after a change in pyproject.toml
 	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv lock --default-index https://pypi.org/simple
