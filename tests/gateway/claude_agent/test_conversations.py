@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import pytest
+from google.genai import types
 
 from tests.support.claude import MODEL, SYSTEM, TOOLS, ClaudeGateway, said_by_client
-from tests.support.sdks import anthropic_client, ask_chat, ask_messages, calls_of, openai_client, said
+from tests.support.sdks import anthropic_client, ask_chat, ask_messages, calls_of, google_client, openai_client, said
 from tests.support.upstream import RunningUpstream
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")
@@ -338,3 +339,35 @@ def test_a_tool_loop_through_responses(gateway: ClaudeGateway, upstream: Running
         block for _, blocks in said_by_client(upstream.last_json) for block in blocks if block["type"] == "tool_result"
     ]
     assert [block["content"] for block in results] == ["1", "1", "3", "3"]
+
+
+def test_a_tool_loop_through_gemini(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
+    contents: list[Any] = []
+    sessions = set()
+    declared: list[Any] = [
+        {"name": t["name"], "description": t["description"], "parameters_json_schema": t["input_schema"]} for t in TOOLS
+    ]
+    settings = types.GenerateContentConfig(
+        system_instruction=SYSTEM, tools=[types.Tool(function_declarations=declared)]
+    )
+    with google_client(gateway.url) as client:
+        for number in range(4):
+            calls = [part.function_call for part in contents[-1].parts if part.function_call] if contents else []
+            answers = [
+                {"function_response": {"id": call.id, "name": call.name, "response": {"output": f"{number}"}}}
+                for call in calls
+            ]
+            asks = [{"text": f"Call all tools. In Gemini. {number}"}]
+            contents.append({"role": "user", "parts": answers or asks})
+            told = client.models.generate_content(model=MODEL, contents=contents, config=settings)
+            assert told.sdk_http_response
+            assert told.sdk_http_response.headers
+            sessions.add(told.sdk_http_response.headers["x-claude-session-id"])
+            assert told.candidates
+            contents.append(told.candidates[0].content)
+    assert len(sessions) == 1
+    assert len(upstream.seen) == 4
+    results = [
+        block for _, blocks in said_by_client(upstream.last_json) for block in blocks if block["type"] == "tool_result"
+    ]
+    assert len(results) == 4
