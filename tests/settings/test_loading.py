@@ -310,13 +310,6 @@ def test_a_variable_for_no_setting_of_a_provider_is_told_the_settings(tmp_path: 
     assert "`_BASE_URL`" in complaint(tmp_path, "", {"DRAGOMAN_PROVIDERS_CHAT_URI": "x"})
 
 
-def test_a_flag_that_is_no_number_is_told_in_our_own_words(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError) as caught:
-        read(tmp_path, "", server__port="abc")
-    assert str(caught.value) == "--port: `abc`: expected `int`, got `str`"
-    assert read(tmp_path, "", server__port="8080").server.port == 8080
-
-
 def test_a_mistake_in_a_flag_is_told_as_the_flag(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"--port: `server\.port` is `-1`"):
         read(tmp_path, "", server__port=-1)

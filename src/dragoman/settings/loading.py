@@ -82,10 +82,8 @@ def load(
     for name, value in flags.items():
         if value is not None:
             place = tuple(name.split("."))
-            flag = f"--{place[-1].replace('_', '-')}"
-            is_text = isinstance(value, str) and place[0] == "server"
-            _put(table, place, _parsed(flag, str(value), types_of(Server)[place[-1]]) if is_text else value)
-            elsewhere[place] = flag
+            _put(table, place, value)
+            elsewhere[place] = f"--{place[-1].replace('_', '-')}"
     return _Reader(origin, environ).settings(table)
 
 
@@ -223,7 +221,7 @@ def _shouted(name: str) -> str:
 
 
 def _parsed(variable: str, text: str, kind: Any) -> object:  # noqa: ANN401 - an annotated type
-    """Return a variable's value, or a flag's: JSON for tables, and for lists if it looks like it; else lists have commas."""
+    """Return a variable's value: JSON for tables, and for lists if it looks like it; else lists have commas."""
     plain = get_args(kind)[0]
     shape = get_origin(plain)
     try:
