@@ -531,7 +531,7 @@ def test_several_answers_are_refused() -> None:
     ("control", "dialect", "expected", "losses"),
     [
         (ReasoningControl(), {}, {}, []),
-        (ReasoningControl("adaptive"), {}, {}, []),
+        (ReasoningControl("adaptive"), {}, {}, ["reasoning_control"]),
         (ReasoningControl("adaptive", effort=Effort.XHIGH), {}, {"reasoning_effort": "xhigh"}, []),
         (
             ReasoningControl("adaptive", effort=Effort.MAX),
@@ -551,6 +551,20 @@ def test_several_answers_are_refused() -> None:
         (ReasoningControl("disabled"), {"thinking_switch": "thinking"}, {"thinking": {"type": "disabled"}}, []),
         (ReasoningControl("disabled"), {"thinking_switch": "enable_thinking"}, {"enable_thinking": False}, []),
         (ReasoningControl("disabled"), {"efforts": ("low",)}, {}, ["reasoning_control"]),
+        (ReasoningControl("adaptive", effort=Effort.LOW), {}, {"reasoning_effort": "low"}, []),
+        (
+            ReasoningControl("adaptive", effort=Effort.LOW, visible=False, display="omitted"),
+            {},
+            {"reasoning_effort": "low"},
+            ["reasoning_display"],
+        ),
+        (
+            ReasoningControl("adaptive", effort=Effort.LOW, visible=True, display="summarized"),
+            {},
+            {"reasoning_effort": "low"},
+            [],
+        ),
+        (ReasoningControl("disabled", visible=False), {}, {"reasoning_effort": "none"}, []),
         (ReasoningControl(effort=Effort.HIGH), {"efforts": ()}, {}, ["reasoning_control"]),
     ],
 )

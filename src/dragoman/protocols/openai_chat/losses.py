@@ -69,6 +69,7 @@ REQUEST_LOSSES: Final = {
     "seed": _Row(Action.DROPPED, "this model's server takes no seed"),
     "effort": _Row(Action.DEGRADED, "the nearest effort that the model knows"),
     "thinking_budget": _Row(Action.DEGRADED, "a budget of thinking tokens becomes a word for effort"),
+    "reasoning_display": _Row(Action.DROPPED, "this model's server cannot keep its thinking back: it is shown"),
     "reasoning_control": _Row(Action.DROPPED, "this model's thinking cannot be set"),
     "json_schema": _Row(Action.EMULATED, "this model takes no JSON Schema: it is asked for in the system prompt"),
     "json_schema_strict": _Row(Action.DEGRADED, "a schema that OpenAI's strict mode does not take: it is not enforced"),

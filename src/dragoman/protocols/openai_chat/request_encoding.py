@@ -130,12 +130,16 @@ def _encode_stop(stop: tuple[str, ...], target: Target, tally: Tally) -> dict[st
 def _encode_reasoning(control: ReasoningControl, target: Target, tally: Tally) -> dict[str, Any]:
     if control.mode == "disabled" or control.effort is Effort.NONE:
         return _encode_off(target, tally)
+    if control.visible is False:
+        tally.add("reasoning_display", "reasoning")
     effort: Effort | None = control.effort
     fields = _encode_on(control, target) if control.mode else {}
     if effort is None and control.budget is not None and "thinking_budget" not in fields:
         effort = effort_for(control.budget)
         tally.add("thinking_budget", "reasoning", f"{control.budget} becomes `{effort}`")
     if effort is None:
+        if control.mode is not None and not fields:
+            tally.add("reasoning_control", "reasoning", f"`{control.mode}`")
         return fields
     accepted = nearest(effort, target.dialect.efforts)
     if accepted is None:
