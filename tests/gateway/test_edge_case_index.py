@@ -190,7 +190,10 @@ OTHERS = {
     51: ["g.asked test_results_stand_first_and_in_the_order_of_their_calls"],
     53: ["g.read test_ids_that_are_there_count"],
     54: ["g.asked test_a_server_that_refuses_ids_gets_none"],
-    55: ["edge test_ids_that_anthropic_refuses_are_rewritten_in_pairs"],
+    55: [
+        "edge test_ids_that_anthropic_refuses_are_rewritten_in_pairs",
+        "edge test_an_id_that_anthropic_would_refuse_comes_back_to_whoever_issued_it",
+    ],
     57: ["history test_of_several_results_the_last_one_stands_at_the_place_of_the_first"],
     58: ["edge test_interrupted_and_compacted_histories_are_mended"],
     59: ["edge test_interrupted_and_compacted_histories_are_mended"],

@@ -3,6 +3,7 @@
 # ruff: noqa: ANN401 - what stands here for a body or a block is any JSON
 
 import json
+import re
 from typing import Any
 
 import anthropic
@@ -244,6 +245,31 @@ def test_ids_that_anthropic_refuses_are_rewritten_in_pairs(gpt: openai.OpenAI, m
     assert len(set(ids)) == 2
     assert all(id.replace("_", "").replace("-", "").isalnum() for id in ids)
     assert [block["tool_use_id"] for block in sent["messages"][2]["content"]] == ids
+
+
+def test_an_id_that_anthropic_would_refuse_comes_back_to_whoever_issued_it(
+    claude: anthropic.Anthropic, chat: ExactUpstream, messages: ExactUpstream, streams: bool
+) -> None:
+    """Kimi's models want to see their own ids again; the client gets one that it may take to Anthropic."""
+    chat.answers(
+        chat_answer(completion(None, [call("functions.run:0", "run", "{}")]), streams=streams),
+        chat_answer(completion("Done."), streams=False),
+    )
+    asked: Any = {"model": CHAT, "tools": [TOOL]}
+    reply = ask_messages(claude, streams=streams, messages=[QUESTION], **asked).reply
+    (given,) = (block.id for block in reply.content if block.type == "tool_use")
+    assert re.fullmatch(r"[a-zA-Z0-9_-]+", given)
+    answered: Any = [
+        QUESTION,
+        {"role": "assistant", "content": reply.content},
+        {"role": "user", "content": [result(given)]},
+    ]
+    ask_messages(claude, streams=False, messages=answered, **asked)
+    assert chat.last["messages"][1]["tool_calls"][0]["id"] == "functions.run:0"
+    assert chat.last["messages"][2]["tool_call_id"] == "functions.run:0"
+    messages.answers(messages_answer(message(text("Done.")), streams=False))
+    ask_messages(claude, streams=False, messages=answered, tools=[TOOL], model="messages/m")
+    assert messages.last["messages"][2]["content"][0]["tool_use_id"] == given
 
 
 def test_interrupted_and_compacted_histories_are_mended(

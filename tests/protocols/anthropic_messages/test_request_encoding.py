@@ -2,6 +2,7 @@
 
 # ruff: noqa: ANN401 - what stands here for a body is any JSON
 
+import re
 from typing import Any
 
 import msgspec
@@ -45,6 +46,7 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.seals import Seal
 from dragoman.protocols.anthropic_messages import PROTOCOL
+from dragoman.protocols.anthropic_messages.ids import ToolIds, legal_id, original_id
 from tests.protocols.anthropic_messages.sdk import TARGET, decoded, encoded, target
 from tests.protocols.anthropic_messages.test_bad_requests import BODY, CITATION
 
@@ -208,8 +210,27 @@ def test_ids_fit_the_apis_pattern_and_pairs_stay_pairs() -> None:
     results = user(ToolResult("functions_x_0", (Text("b"),)), ToolResult("functions.x:0", (Text("a"),)))
     turns = content(user("go"), calls, results)
     ids = [block["id"] for block in turns[1][1]]
-    assert ids == ["functions_x_0", "functions_x_0_2"]
+    assert ids == ["dgm-ZnVuY3Rpb25zLng6MA", "functions_x_0"]
     assert {block["tool_use_id"]: block["content"] for block in turns[2][1]} == {ids[0]: "a", ids[1]: "b"}
+
+
+@given(id_=st.text())
+def test_what_stands_for_an_id_fits_and_is_read_back(id_: str) -> None:
+    written = legal_id(id_)
+    assert not id_ or re.fullmatch(r"[a-zA-Z0-9_-]+", written)
+    assert original_id(written) == id_
+
+
+@given(id_=st.text(st.sampled_from("dgm-AZ09_=")).map("dgm-".__add__))
+def test_an_id_that_only_looks_like_one_of_ours_stays(id_: str) -> None:
+    assert legal_id(original_id(id_)) == legal_id(id_) == id_ if re.fullmatch(r"[a-zA-Z0-9_-]+", id_) else True
+
+
+def test_calls_of_one_id_get_ids_of_their_own() -> None:
+    ids = ToolIds()
+    issued = [ids.issue(one) for one in ("a:1", "a:1", "b", "b", "", "")]
+    assert len(set(issued)) == 6
+    assert [original_id(one) for one in issued] == ["a:1", "a:1_2", "b", "b_2", "toolu_0", "toolu_0_2"]
 
 
 @given(ids=st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=5, unique=True))

@@ -28,6 +28,7 @@ from dragoman.ir.request import (
 from dragoman.protocols.anthropic_messages import sealing, wire
 from dragoman.protocols.anthropic_messages.carried import is_present
 from dragoman.protocols.anthropic_messages.foreign import foreign
+from dragoman.protocols.anthropic_messages.ids import original_id
 from dragoman.protocols.anthropic_messages.wire import NAME
 from dragoman.wire.carried import checked, object_text
 from dragoman.wire.reading import UNREADABLE, read
@@ -120,7 +121,7 @@ def _to_block(block: wire.RequestBlock, path: str, place: int, ledger: Ledger) -
                     "tool_caller", f"{path}.content[{place}].caller", "only Anthropic knows who else may call"
                 )
             text = object_text(arguments, f"{path}.content[{place}].input") if isinstance(arguments, Raw) else "{}"
-            return ToolCall(id, name, text, cache=to_breakpoint(cache_control))
+            return ToolCall(original_id(id), name, text, cache=to_breakpoint(cache_control))
         case wire.ToolResultBlock():
             return _to_result(block, f"{path}.content[{place}]", ledger)
         case wire.ThinkingBlock(thinking, signature):
@@ -144,7 +145,9 @@ def _to_result(block: wire.ToolResultBlock, where: str, ledger: Ledger) -> ToolR
         blocks = tuple(
             _to_result_block(item, f"{where}.content[{place}]", ledger) for place, item in enumerate(content or ())
         )
-    return ToolResult(block.tool_use_id, blocks, bool(block.is_error), cache=to_breakpoint(block.cache_control))
+    return ToolResult(
+        original_id(block.tool_use_id), blocks, bool(block.is_error), cache=to_breakpoint(block.cache_control)
+    )
 
 
 def _to_result_block(raw: Raw, where: str, ledger: Ledger) -> Text | Image | Document | Foreign:
