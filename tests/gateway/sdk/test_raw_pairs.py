@@ -55,7 +55,7 @@ def strange_stream(name: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_a_request_goes_up_byte_for_byte_but_for_the_models_name_and_the_question_for_usage(
+def test_a_request_goes_up_byte_for_byte_but_for_the_models_name(
     http: httpx2.Client, chat: ExactUpstream, messages: ExactUpstream, name: str, streams: bool
 ) -> None:
     upstream = {"chat": chat, "messages": messages}[name]
