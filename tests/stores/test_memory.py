@@ -36,6 +36,14 @@ def test_what_is_put_again_replaces_what_was_there() -> None:
     assert (kept.get(b"key"), len(kept), kept.size) == (b"new", 1, 3 + 3 + ROW)
 
 
+def test_what_is_deleted_is_gone() -> None:
+    kept = store(Clock())
+    kept.put(b"key", b"value")
+    kept.delete(b"key")
+    kept.delete(b"never there")
+    assert (kept.get(b"key"), len(kept), kept.size) == (None, 0, 0)
+
+
 def test_a_row_lives_as_long_as_somebody_asks_for_it() -> None:
     clock = Clock()
     kept = store(clock)
