@@ -12,22 +12,27 @@ _fields_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class NameField:
-    """The top-level field of a JSON object in which a protocol names the model: `model`, or Gemini's `modelVersion`."""
+    """The top-level field of a JSON object in which a protocol names the model: `model`, or Gemini's `modelVersion`.
 
-    __slots__ = ("_decode", "_key", "key", "pattern")
+    `inside` is the top-level field in whose object it stands, in events that hold more than the reply (Responses).
+    """
 
-    def __init__(self, key: str) -> None:
+    __slots__ = ("_decode", "_inside", "_key", "key", "pattern")
+
+    def __init__(self, key: str, inside: str | None = None) -> None:
         self.key = key
+        self._inside = inside is not None
         self._key = b'"%b"' % key.encode()
         self.pattern = re.compile(rb'("%b"\s*:\s*)"([^"\\]*(?:\\.[^"\\]*)*)"' % key.encode())
-        self._decode = msgspec.json.Decoder(
-            msgspec.defstruct("Named", [("name", str, msgspec.field(name=key))], module=__name__)
-        ).decode
+        named = msgspec.defstruct("Named", [("name", str, msgspec.field(name=key))], module=__name__)
+        if inside is not None:
+            named = msgspec.defstruct("Holder", [("holder", named, msgspec.field(name=inside))], module=__name__)
+        self._decode = msgspec.json.Decoder(named).decode
 
     def read(self, body: bytes) -> str:
         """Return the name in `body`. Raises msgspec.DecodeError when there is none."""
-        named: Any = self._decode(body)
-        name: str = named.name
+        found: Any = self._decode(body)
+        name: str = found.holder.name if self._inside else found.name
         return name
 
     def find(self, lines: bytes) -> re.Match[bytes] | None:

@@ -18,7 +18,7 @@ from dragoman.protocols.openai_responses.losses import Notes
 from dragoman.protocols.openai_responses.sealing import returnable
 from dragoman.protocols.openai_responses.wire_replies import WireUsage
 from dragoman.wire.reading import UNREADABLE, read_with
-from dragoman.wire.splicing import ModelEcho
+from dragoman.wire.splicing import ModelEcho, NameField
 
 
 class _Peek(msgspec.Struct):
@@ -40,6 +40,7 @@ _items_of: Final = msgspec.json.Decoder(list[Raw]).decode
 _thought_of: Final = msgspec.json.Decoder(_Thought).decode
 _usage_of: Final = msgspec.json.Decoder(WireUsage).decode
 _DECODER: Final = json.JSONDecoder()
+_RESPONSES_MODEL: Final = NameField("model", inside="response")
 
 # Inside JSON strings quotes are escaped, so that no text can look like these fields.
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*(?=\{)')
@@ -64,7 +65,7 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
 
 def echo(model: str) -> ModelEcho:
     """Return what puts the client's model name into the events that have the response in them."""
-    return ModelEcho(model, once=False)
+    return ModelEcho(model, once=False, field=_RESPONSES_MODEL)
 
 
 def read_usage(head: bytes, tail: bytes) -> Usage:
