@@ -14,7 +14,7 @@ from dragoman.cli.root import PortTakenError, Root
 from dragoman.codec import Codec
 from dragoman.engine.calibrating import CalibratingSink
 from dragoman.engine.client import Arrival
-from dragoman.engine.exchange import Limits, Parts
+from dragoman.engine.parts import Limits, Parts
 from dragoman.engine.ports import Timeouts
 from dragoman.engine.record import RecordSink, log_record
 from dragoman.protocols import discover

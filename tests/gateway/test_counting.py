@@ -13,7 +13,7 @@ import pytest
 from dragoman.codec import Codec
 from dragoman.engine.client import Arrival
 from dragoman.engine.counting import count_tokens
-from dragoman.engine.exchange import Parts
+from dragoman.engine.parts import Parts
 from dragoman.ir.failures import DragomanError
 from dragoman.protocols import discover
 from dragoman.routing.plan import plan_request

@@ -4,8 +4,10 @@ from contextlib import suppress
 
 import msgspec
 
+from dragoman.engine.answers import MissingEndpointError
 from dragoman.engine.client import Arrival, ClientConnection
-from dragoman.engine.exchange import Exchange, MissingEndpointError, Parts
+from dragoman.engine.exchange import Exchange
+from dragoman.engine.parts import Parts
 from dragoman.engine.record import Record
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
 

@@ -6,11 +6,13 @@ from typing import Final
 import msgspec
 
 from dragoman.codec import Codec
+from dragoman.engine.answers import JSON_HEAD, NO_ENDPOINT, MissingEndpointError
 from dragoman.engine.client import Arrival, ClientConnection
-from dragoman.engine.exchange import JSON_HEAD, NO_ENDPOINT, Exchange, MissingEndpointError, Parts
+from dragoman.engine.exchange import Exchange
 from dragoman.engine.headers import header_value
 from dragoman.engine.inflating import inflated
 from dragoman.engine.lanes import Errand, TranslatedLane
+from dragoman.engine.parts import Parts
 from dragoman.engine.ports import UpstreamReply
 from dragoman.engine.relay import read_whole
 from dragoman.ir.failures import DragomanError, Failure, FailureKind

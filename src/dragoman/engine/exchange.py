@@ -3,14 +3,24 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
-from dragoman.codec import Codec, Peek
+from dragoman.codec import Peek
+from dragoman.engine.answers import (
+    JSON_HEAD,
+    NO_ENDPOINT,
+    STREAM_HEAD,
+    AnsweredError,
+    MissingEndpointError,
+    answered_by,
+    failure_headers,
+    is_stream,
+    redirected,
+    retry_advice,
+)
 from dragoman.engine.calibrating import note_sample
 from dragoman.engine.client import Arrival, ClientConnection, Headers
 from dragoman.engine.headers import downward, header_value
@@ -18,21 +28,15 @@ from dragoman.engine.inflating import inflated
 from dragoman.engine.lanes import Errand, RawLane, TranslatedLane, UnseenError
 from dragoman.engine.models import ModelReply
 from dragoman.engine.opening import first_bytes, open_bytes, open_events
+from dragoman.engine.parts import Parts
 from dragoman.engine.ports import (
-    Calibration,
     Call,
-    Clock,
-    Ids,
     Incoming,
     ModelUpstream,
-    Store,
-    Timeouts,
     Turn,
-    Uncalibrated,
-    Upstream,
     UpstreamReply,
 )
-from dragoman.engine.record import Record, RecordSink, log_record
+from dragoman.engine.record import Record
 from dragoman.engine.relay import EarlyBeats, Heartbeat, Stage, drain, read_whole, relay
 from dragoman.engine.retrying import retry_delay
 from dragoman.engine.watch import ClientWatch
@@ -42,57 +46,13 @@ from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestErr
 from dragoman.ir.losses import Ledger
 from dragoman.receiver import EventReceiver
 from dragoman.routing.identity import Identity, identify
-from dragoman.routing.plan import Attempt, Plan
+from dragoman.routing.plan import Attempt
 
 LOG: Final = logging.getLogger("dragoman.engine")
 _WHOLE_LIMIT: Final = 256 * 1024 * 1024
-NO_ENDPOINT: Final = frozenset({404, 405, 501})
 _ERROR_LIMIT: Final = 1024 * 1024
-_STREAM_HEAD: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
-JSON_HEAD: Final = ((b"content-type", b"application/json"),)
 _SHUTTING_DOWN: Final = Failure(FailureKind.SHUTTING_DOWN, "the gateway is shutting down", retry_after="1")
 _INTERNAL: Final = Failure(FailureKind.INTERNAL, "the gateway made a mistake; its log has the details")
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What the engine holds every exchange to."""
-
-    timeouts: Timeouts = Timeouts()
-    heartbeat: float = 15.0
-    retries: int = 2
-
-
-class AnsweredError(DragomanError):
-    """An upstream answered with an error; `headers` and `body` are its own words, for a client of the same protocol."""
-
-    def __init__(self, failure: Failure, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(failure)
-        self.headers = headers
-        self.body = body
-
-
-class MissingEndpointError(DragomanError):
-    """The upstream has nothing at the path that was asked for beside replies (a token count)."""
-
-
-class Parts(msgspec.Struct, frozen=True):
-    """What all exchanges of a process share."""
-
-    plan: Callable[[str, Arrival], Plan]
-    """(model that was asked for, arrival) -> whom to ask. Raises DragomanError."""
-    codecs: Mapping[str, Codec]
-    upstream: Upstream
-    models: Mapping[str, ModelUpstream]
-    """Upstreams that speak the IR, by the name of their kind (`scripted`)."""
-    clock: Clock
-    ids: Ids
-    store: Store
-    """What clients may have left out of a conversation when they ask again."""
-    replies: Store
-    """Replies that clients may refer to later."""
-    limits: Limits = Limits()
-    calibration: Calibration = Uncalibrated()
-    sink: RecordSink = log_record
 
 
 class Exchange:
@@ -223,7 +183,7 @@ class Exchange:
         beat = self._arrival.codec.heartbeat
         if not peek.stream or not beat:
             return None
-        return EarlyBeats(self._client, self._head(_STREAM_HEAD), beat, self._parts.limits.heartbeat)
+        return EarlyBeats(self._client, self._head(STREAM_HEAD), beat, self._parts.limits.heartbeat)
 
     async def _send(self, call: Call) -> UpstreamReply:
         try:
@@ -251,7 +211,7 @@ class Exchange:
 
     async def _raise_answer(self, lane: RawLane | TranslatedLane, reply: UpstreamReply) -> None:
         if reply.status < 400:
-            raise DragomanError(_redirected(reply))
+            raise DragomanError(redirected(reply))
         if self._path is not None and reply.status in NO_ENDPOINT:
             raise MissingEndpointError(Failure(FailureKind.NOT_FOUND, f"the upstream has nothing at `{self._path}`"))
         body = await read_whole(reply, _ERROR_LIMIT)
@@ -308,7 +268,7 @@ class Exchange:
     ) -> None:
         opening = await open_events(reply, receiver, first)
         stage = lane.stage(receiver)
-        await self._start(self._head(_STREAM_HEAD))
+        await self._start(self._head(STREAM_HEAD))
         await self._relay(reply, stage, stage.encode(opening))
         if stage.failure is None:
             await drain(reply)
@@ -329,7 +289,7 @@ class Exchange:
         whole = lane.decode(await read_whole(reply, _WHOLE_LIMIT))
         self._record.usage = whole.usage
         if lane.request.stream:
-            await self._start(self._head(_STREAM_HEAD))
+            await self._start(self._head(STREAM_HEAD))
             await self._client.finish(lane.encode_stream(whole))
             return
         await self._answer_whole(200, JSON_HEAD, lane.encode(whole))
@@ -361,7 +321,7 @@ class Exchange:
         record = self._record
         losses = b"silent" if record.losses_are_silent else record.ledger.summary().encode()
         extra = ((name.encode(), header_value(value)) for name, value in self._extra_head.items())
-        return (*headers, *_answered_by(record.upstream_model, record.provider), (b"x-dragoman-loss", losses), *extra)
+        return (*headers, *answered_by(record.upstream_model, record.provider), (b"x-dragoman-loss", losses), *extra)
 
     async def _refuse(self, error: DragomanError) -> None:
         """Tell the client what went wrong, in its own dialect; with the upstream's own words where both speak the same."""
@@ -378,51 +338,6 @@ class Exchange:
         body = arrival.codec.encode_failure(failure, arrival.request_id)
         if isinstance(error, AnsweredError):
             status, body = failure.http_status, error.body
-            headers = [*downward(error.headers), *_retry_advice(failure, error.headers)]
+            headers = [*downward(error.headers), *retry_advice(failure, error.headers)]
         self._record.status = status
         await self._client.answer(status, self._head(headers), body)
-
-
-@lru_cache(1024)
-def _answered_by(model: str, provider: str) -> Headers:
-    """Return the headers that say who really answered."""
-    return ((b"x-dragoman-model", header_value(model)), (b"x-dragoman-provider", header_value(provider)))
-
-
-def _redirected(reply: UpstreamReply) -> Failure:
-    """Return the failure for a redirect. It is not followed: it may lead where no request is meant to go."""
-    place = reply.headers.get("location")
-    return Failure(
-        FailureKind.UPSTREAM_INVALID,
-        f"the upstream answered with status {reply.status}" + (f" and sent us to `{place[:200]}`" if place else ""),
-        hint="redirects are not followed: give the upstream's final address as `base_url`",
-        should_retry=False,
-    )
-
-
-def is_stream(content_type: str, *, wants_stream: bool) -> bool:
-    """Tell whether a reply of this type is a stream. Where the type says nothing, it is taken for what was asked for."""
-    content_type = content_type.lower()
-    if "event-stream" in content_type:
-        return True
-    return wants_stream and "json" not in content_type and "html" not in content_type
-
-
-def failure_headers(failure: Failure) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an error answer: what the upstream said of when and whether to come back."""
-    rows = [*JSON_HEAD, *((header_value(name), header_value(value)) for name, value in failure.headers)]
-    names = {name for name, _ in rows}
-    if failure.retry_after and b"retry-after" not in names:
-        rows.append((b"retry-after", header_value(failure.retry_after)))
-    return [*rows, *_retry_advice(failure, {name.decode("latin-1") for name in names})]
-
-
-def _retry_advice(failure: Failure, given: Container[str]) -> Headers:
-    """Return the header that tells SDKs whether to try again, unless it is `given` already.
-
-    A key that was refused stays refused; without being told, Claude Code tries for over a minute.
-    """
-    advice = False if failure.kind is FailureKind.AUTHENTICATION else failure.should_retry
-    if advice is None or "x-should-retry" in given:
-        return ()
-    return ((b"x-should-retry", b"true" if advice else b"false"),)

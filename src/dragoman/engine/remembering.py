@@ -10,7 +10,8 @@ from msgspec import Raw
 
 from dragoman.codec import KeptReply, Storage
 from dragoman.engine.client import Arrival, ClientConnection, Headers
-from dragoman.engine.exchange import Exchange, Parts
+from dragoman.engine.exchange import Exchange
+from dragoman.engine.parts import Parts
 from dragoman.engine.ports import Store
 from dragoman.ir.failures import DragomanError
 

@@ -9,10 +9,11 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from dragoman.codec import Codec, Operation
+from dragoman.engine.answers import failure_headers
 from dragoman.engine.client import Arrival, Headers
 from dragoman.engine.compacting import compact
 from dragoman.engine.counting import count_tokens
-from dragoman.engine.exchange import Parts, failure_headers
+from dragoman.engine.parts import Parts
 from dragoman.engine.ports import Ids
 from dragoman.engine.record import Record
 from dragoman.engine.remembering import Replies, exchange, resolved
