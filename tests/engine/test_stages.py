@@ -15,6 +15,7 @@ CODECS = {
     "chat": discover()["openai-chat"],
     "messages": discover()["anthropic-messages"],
     "gemini": discover()["gemini-generate"],
+    "responses": discover()["openai-responses"],
 }
 NAMES = (b"gpt-upstream-2026-09-01", b"claude-upstream-20260901", b"gemini-upstream-2026-09")
 RAW = [lane for lane in LANES if lane.is_raw]

@@ -133,7 +133,12 @@ def test_the_line_tells_who_asked_whom_and_what_it_cost(
     server.answers(lane.good(streams=streams))
     response, _ = ask(gateway, lane, streams=streams, headers={"x-session-id": "talk-1"})
     (line,) = gateway.wait_for_lines(1)
-    names = {"chat": "openai-chat", "messages": "anthropic-messages", "gemini": "gemini-generate"}
+    names = {
+        "chat": "openai-chat",
+        "messages": "anthropic-messages",
+        "gemini": "gemini-generate",
+        "responses": "openai-responses",
+    }
     assert line.request_id == response.headers["x-request-id"]
     assert (line.status, line.stream, line.session) == (200, streams, "talk-1")
     assert (line.protocol, line.upstream_protocol) == (names[lane.client], names[lane.upstream])

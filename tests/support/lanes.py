@@ -15,7 +15,21 @@ from dragoman.settings import Provider
 from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, stream_answer
 from tests.support.faulty_upstream import ThreadedUpstream
 from tests.support.gateway import RunningGateway, provider
-from tests.support.wires import DONE, completion, content, event, message, message_start, piece, said, text
+from tests.support.wires import (
+    DONE,
+    completion,
+    content,
+    event,
+    item_events,
+    message,
+    message_start,
+    output_text,
+    piece,
+    response,
+    response_start,
+    said,
+    text,
+)
 
 PROMPT = "the quick brown prompt"
 CLIENT_KEY = "sk-client-secret-0123456789"
@@ -23,11 +37,25 @@ PATHS = {
     "messages": "/v1/messages",
     "chat": "/v1/chat/completions",
     "gemini": "/v1beta/models/{}:generateContent",
+    "responses": "/v1/responses",
 }
 STREAM_PATHS = {**PATHS, "gemini": "/v1beta/models/{}:streamGenerateContent?alt=sse"}
-BEATS = {"messages": b'event: ping\ndata: {"type":"ping"}\n\n', "chat": b": keepalive\n\n", "gemini": b""}
-ENDS = {"messages": b"event: message_stop\n", "chat": b"data: [DONE]\n\n", "gemini": b'"STOP"'}
+BEATS = {
+    "messages": b'event: ping\ndata: {"type":"ping"}\n\n',
+    "chat": b": keepalive\n\n",
+    "gemini": b"",
+    "responses": b": keepalive\n\n",
+}
+ENDS = {
+    "messages": b"event: message_stop\n",
+    "chat": b"data: [DONE]\n\n",
+    "gemini": b'"STOP"',
+    "responses": b"event: response.completed\n",
+}
 
+_ITEM_EVENTS = list(item_events(0, output_text("Hello")))
+_DELTA_PLACE = 2
+"""Before it: the item, its part."""
 _DELTA = {"type": "text_delta", "text": "Hello"}
 _STREAMS: dict[str, tuple[bytes, bytes, bytes]] = {
     "chat": (
@@ -44,12 +72,18 @@ _STREAMS: dict[str, tuple[bytes, bytes, bytes]] = {
         + event("message_stop"),
     ),
     "gemini": (said(), said({"text": "Hello"}), said({"text": ""}, finish="STOP")),
+    "responses": (
+        response_start(),
+        b"".join(_ITEM_EVENTS[:_DELTA_PLACE]) + event("response.output_text.delta", output_index=0, delta="Hello"),
+        b"".join(_ITEM_EVENTS[_DELTA_PLACE + 2 :])
+        + event("response.completed", response=response(output_text("Hello"))),
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A client's protocol and an upstream's: `chat`, `messages` or `gemini`."""
+    """A client's protocol and an upstream's: `chat`, `messages`, `gemini` or `responses`."""
 
     client: str
     upstream: str
@@ -84,12 +118,20 @@ class Lane:
     @property
     def more(self) -> bytes:
         """One more `Hello` of the upstream's."""
-        return self.content[self.content.rindex(b"event: ") :] if self.upstream == "messages" else self.content
+        names_events = self.upstream in ("messages", "responses")
+        return self.content[self.content.rindex(b"event: ") :] if names_events else self.content
 
     @property
     def ending(self) -> bytes:
         """The rest of the upstream's reply."""
         return _STREAMS[self.upstream][2]
+
+    @property
+    def empty_ending(self) -> bytes:
+        """The rest of an upstream's reply that says nothing at all."""
+        if self.upstream == "responses":
+            return event("response.completed", response=response())
+        return self.ending.partition(b"\n\n")[2] if self.upstream == "messages" else self.ending
 
     @property
     def stream(self) -> bytes:
@@ -104,6 +146,8 @@ class Lane:
                 return completion("Hello")
             case "messages":
                 return message(text("Hello"))
+            case "responses":
+                return response(output_text("Hello"))
             case _:
                 return content({"text": "Hello"})
 
@@ -115,6 +159,8 @@ class Lane:
                 return completion(None)
             case "messages":
                 return message()
+            case "responses":
+                return response()
             case _:
                 return content()
 
@@ -131,8 +177,12 @@ class Lane:
         if self.client == "gemini":
             contents = [{"role": "user", "parts": [{"text": prompt}]}]
             return json.dumps({"contents": contents, "generationConfig": {"maxOutputTokens": 99}}).encode()
+        model = f"{self.upstream}/some-model"
+        if self.client == "responses":
+            asked = {"model": model, "input": prompt, "max_output_tokens": 99, "stream": streams, "store": False}
+            return json.dumps(asked).encode()
         body = {
-            "model": f"{self.upstream}/some-model",
+            "model": model,
             "messages": [{"role": "user", "content": prompt}],
             "max_tokens": 99,
             "stream": streams,
@@ -152,15 +202,25 @@ class Lane:
         """Return the words of a stream."""
         return "".join(_words_of(json.loads(line[6:])) for line in stream.split(b"\n") if line.startswith(b"data: {"))
 
+    def errors_in(self, stream: bytes) -> int:
+        """Return how often a stream says that it failed: Responses says so once to the SDKs and once to Codex."""
+        return stream.count(b"event: error\n" if self.client == "responses" else b'"error":{')
+
     def fails(self, stream: bytes) -> bool:
         """Tell whether the stream's last event is an error in the client's dialect."""
         last = stream.replace(b"\r\n", b"\n").rstrip(b"\n").rpartition(b"\n\n")[2]
         if self.client == "messages":
             return last.startswith(b'event: error\ndata: {"type":"error","error":{')
+        if self.client == "responses":
+            return last.startswith(b"event: response.failed\n")
         return last.startswith(b'data: {"error":{')
 
 
 def _words_of(data: dict[str, Any]) -> str:
+    if data.get("type") == "response.output_text.delta":
+        return str(data["delta"])
+    if str(data.get("type")).startswith("response."):
+        return ""
     deltas = [data["delta"]] if "delta" in data else [choice["delta"] for choice in data.get("choices", ())]
     parts = [part for one in data.get("candidates", ()) for part in one["content"]["parts"]]
     return "".join(one.get("text") or one.get("content") or "" for one in (*deltas, *parts))
@@ -175,6 +235,7 @@ def upstreams(server: ThreadedUpstream) -> dict[str, Provider]:
         "chat": provider("openai-chat", f"{server.url}/v1"),
         "messages": provider("anthropic-messages", server.url),
         "gemini": provider("gemini-generate", server.url),
+        "responses": provider("openai-responses", f"{server.url}/v1"),
     }
 
 
@@ -229,8 +290,8 @@ def read_until(response: HTTPResponse, mark: bytes) -> bytes:
 
 def error_of(body: bytes) -> dict[str, Any]:
     """Return the error in a body or in a stream's last event."""
-    data = body if body.startswith(b"{") else body.rstrip(b"\n").rpartition(b"\ndata: ")[2]
-    error: dict[str, Any] = json.loads(data)["error"]
+    data = json.loads(body if body.startswith(b"{") else body.rstrip(b"\n").rpartition(b"\ndata: ")[2])
+    error: dict[str, Any] = data["response"]["error"] if data.get("type") == "response.failed" else data["error"]
     return error
 
 

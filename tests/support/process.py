@@ -67,6 +67,7 @@ def serving(
         ("chat", "openai-chat", f"{upstream.url}/v1"),
         ("messages", "anthropic-messages", upstream.url),
         ("gemini", "gemini-generate", upstream.url),
+        ("responses", "openai-responses", f"{upstream.url}/v1"),
     ):
         lines += [f"[providers.{name}]", f'protocol = "{protocol}"', f'base_url = "{url}"', 'api_key = "env:UPSTREAM"']
     path = folder / "dragoman.toml"

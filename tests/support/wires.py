@@ -1,7 +1,8 @@
 """Replies of the protocols, written by hand against their references, whole and as streams.
 
 https://platform.claude.com/docs/en/build-with-claude/streaming,
-https://platform.openai.com/docs/api-reference/chat-streaming and https://ai.google.dev/api/generate-content
+https://platform.openai.com/docs/api-reference/chat-streaming, https://platform.openai.com/docs/api-reference/responses-streaming
+and https://ai.google.dev/api/generate-content
 """
 
 # ruff: noqa: ANN401 - what stands here for a body or a block is any JSON
@@ -47,7 +48,7 @@ def message(*blocks: Json, usage: Mapping[str, Any] | None = None, **fields: Any
 
 
 def event(type: str, **fields: Any) -> bytes:  # noqa: A002 - the wire's own word
-    """Return one event of Anthropic's."""
+    """Return one event of Anthropic's, or of Responses."""
     return b"event: %b\ndata: %b\n\n" % (type.encode(), json.dumps({"type": type, **fields}).encode())
 
 
@@ -227,6 +228,104 @@ def content_chunks(reply: Mapping[str, Any]) -> list[bytes]:
 def gemini_answer(reply: Mapping[str, Any], *, streams: bool) -> Answer:
     """Return the answer of a Gemini upstream."""
     return stream_answer(*content_chunks(reply)) if streams else json_answer(reply)
+
+
+# OpenAI Responses
+
+
+def output_text(words: str, id: str = "msg_up", **fields: Any) -> Json:
+    """Return a message of the model."""
+    part = {"type": "output_text", "annotations": [], "logprobs": [], "text": words}
+    return {"id": id, "type": "message", "status": "completed", "role": "assistant", "content": [part], **fields}
+
+
+def call_item(call_id: str, name: str, arguments: str, **fields: Any) -> Json:
+    """Return a call of a function."""
+    item = {"id": f"fc_{call_id}", "type": "function_call", "status": "completed", "call_id": call_id}
+    return {**item, "name": name, "arguments": arguments, **fields}
+
+
+def reasoning(encrypted: str, *summary: str, id: str = "rs_up") -> Json:
+    parts = [{"type": "summary_text", "text": part} for part in summary]
+    return {"id": id, "type": "reasoning", "summary": parts, "encrypted_content": encrypted}
+
+
+def response(*items: Json, usage: Mapping[str, Any] | None = None, **fields: Any) -> Json:
+    """Return a reply of Responses."""
+    return {
+        "id": "resp_upstream",
+        "object": "response",
+        "created_at": 1_767_225_600,
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "model": "gpt-upstream-2026-09-01",
+        "output": list(items),
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": 11,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 7,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 18,
+            **(usage or {}),
+        },
+        **fields,
+    }
+
+
+def response_start(**fields: Any) -> bytes:
+    """Return the first event of a stream of Responses."""
+    return event("response.created", response={**response(**fields), "status": "in_progress", "usage": None})
+
+
+def item_events(place: int, item: Json) -> Iterator[bytes]:
+    """Yield an item's events; what is long comes in two deltas."""
+    where = {"output_index": place, "item_id": item["id"]}
+    kind = item["type"]
+    empty: dict[str, Json] = {
+        "message": {"content": []},
+        "function_call": {"arguments": ""},
+        "custom_tool_call": {"input": ""},
+        "reasoning": {"summary": []},
+    }
+    yield event("response.output_item.added", output_index=place, item=item | empty.get(kind, {}))
+    if kind == "message":
+        for index, part in enumerate(item["content"]):
+            here = {**where, "content_index": index}
+            yield event("response.content_part.added", **here, part={**part, "text": ""})
+            for half in _halves(part["text"]):
+                yield event("response.output_text.delta", **here, delta=half, logprobs=[])
+            yield event("response.output_text.done", **here, text=part["text"], logprobs=[])
+            yield event("response.content_part.done", **here, part=part)
+    elif kind in ("function_call", "custom_tool_call"):
+        stem, field = (
+            ("function_call_arguments", "arguments") if kind == "function_call" else ("custom_tool_call_input", "input")
+        )
+        for half in _halves(item[field]):
+            yield event(f"response.{stem}.delta", **where, delta=half)
+        yield event(f"response.{stem}.done", **where, **{field: item[field]})
+    elif kind == "reasoning":
+        for index, part in enumerate(item["summary"]):
+            here = {**where, "summary_index": index}
+            yield event("response.reasoning_summary_part.added", **here, part={**part, "text": ""})
+            for half in _halves(part["text"]):
+                yield event("response.reasoning_summary_text.delta", **here, delta=half)
+            yield event("response.reasoning_summary_text.done", **here, text=part["text"])
+    yield event("response.output_item.done", output_index=place, item=item)
+
+
+def response_events(reply: Mapping[str, Any]) -> list[bytes]:
+    """Return the events that say `reply`."""
+    items = [one for place, item in enumerate(reply["output"]) for one in item_events(place, item)]
+    return [response_start(), *items, event(f"response.{reply['status']}", response=dict(reply))]
+
+
+def responses_answer(reply: Mapping[str, Any], *, streams: bool) -> Answer:
+    """Return the answer of a Responses upstream."""
+    return stream_answer(*response_events(reply)) if streams else json_answer(reply)
 
 
 def _halves(words: str) -> list[str]:

@@ -49,13 +49,14 @@ _CALLS: Final = {"function_call": ToolKind.FUNCTION, "custom_tool_call": ToolKin
 
 
 class _Part:
-    """A block that is open: `index` is its place in the reply."""
+    """A block that is open: `index` is its place in the reply. Of a call what it has `said` is kept, to see whether it is whole."""
 
-    __slots__ = ("block", "citations", "index", "said")
+    __slots__ = ("block", "citations", "has_said", "index", "said")
 
     def __init__(self, index: int, block: Block) -> None:
         self.index = index
         self.block = block
+        self.has_said = False
         self.said: list[str] = []
         self.citations = 0
 
@@ -194,7 +195,7 @@ class ResponseStreamDecoder:
     def _has_said(self, output: int, content: int) -> bool:
         item = self._items.get(output)
         part = item.parts.get(content) if item else None
-        return bool(item and item.held) or bool(part and part.said)
+        return bool(item and item.held) or bool(part and part.has_said)
 
     def _end(self, response: wire.WireResponse, events: list[Event]) -> None:
         """Close what is open, take what never came as an item, and end. Raises DragomanError when a call is not whole."""
@@ -291,7 +292,7 @@ class ResponseStreamDecoder:
     def _say(self, output: int, content: int, delta: str, events: list[Event]) -> None:
         if delta:
             part = self._text_part(output, content, events)
-            part.said.append(delta)
+            part.has_said = True
             events.append(TextDelta(part.index, delta))
 
     def _decline(self, output: int, content: int, delta: str, events: list[Event]) -> None:
@@ -300,7 +301,7 @@ class ResponseStreamDecoder:
         self._has_refusal = True
         item = self._item(output)
         part = item.parts.get(content) or self._open(item, content, Refusal(""), events)
-        part.said.append(delta)
+        part.has_said = True
         events.append(TextDelta(part.index, delta))
 
     def _finish_message(self, item: _Item, head: wire.HeadItem, blocks: Sequence[Block], events: list[Event]) -> None:
@@ -351,6 +352,7 @@ class ResponseStreamDecoder:
         if part is None:
             item.held += delta
         elif delta:
+            part.has_said = True
             part.said.append(delta)
             events.append(ArgumentsDelta(part.index, delta))
 
