@@ -152,7 +152,7 @@ class Exchange:
             new_id=parts.ids.new,
             ledger=self._record.ledger,
             store=parts.store,
-            factor=parts.calibration.factor(attempt.provider, attempt.model),
+            calibration=parts.calibration,
         )
 
     async def _wait_to_retry(self, error: DragomanError) -> None:

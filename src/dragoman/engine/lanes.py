@@ -10,7 +10,7 @@ import msgspec
 from dragoman.codec import Audience, Codec, Peek, Source, Target
 from dragoman.engine.client import Arrival
 from dragoman.engine.headers import chosen, upward, with_item
-from dragoman.engine.ports import Call, Store
+from dragoman.engine.ports import Calibration, Call, Store, Uncalibrated
 from dragoman.engine.stages import RawStage, TranslatedStage
 from dragoman.ir.collecting import expand
 from dragoman.ir.events import Event
@@ -54,8 +54,7 @@ class Errand(msgspec.Struct, frozen=True):
     new_id: Callable[[str], str]
     ledger: Ledger
     store: Store
-    factor: float = 1.0
-    """What to multiply an estimate of the request's tokens with."""
+    calibration: Calibration = Uncalibrated()
 
     @property
     def client(self) -> Codec:
@@ -238,7 +237,9 @@ class TranslatedLane:
             created=int(errand.now),
             new_id=errand.new_id,
             wants_usage=self._request.wants_usage,
-            input_tokens=round(self.estimate() * errand.factor)
+            input_tokens=round(
+                self.estimate() * errand.calibration.factor(errand.attempt.provider, errand.attempt.model)
+            )
             if self._request.stream and errand.client.names_input_early
             else 0,
             request=self._request,

@@ -13,6 +13,7 @@ from dragoman.engine.answers import failure_headers
 from dragoman.engine.client import Arrival, Headers
 from dragoman.engine.compacting import compact
 from dragoman.engine.counting import count_tokens
+from dragoman.engine.exchange import Exchange
 from dragoman.engine.parts import Parts
 from dragoman.engine.ports import Ids
 from dragoman.engine.record import Record
@@ -178,6 +179,8 @@ class App:
             await compact(gateway.parts, resolved(gateway.parts, arrival), connection)
         elif match.streams and codec.array_of is not None and query.get("alt") != "sse":
             await exchange(gateway.parts, arrival, ArrayConnection(connection, codec.array_of()))
+        elif codec.storage is None:
+            await Exchange(gateway.parts, arrival, connection).run()
         else:
             await exchange(gateway.parts, arrival, connection)
 

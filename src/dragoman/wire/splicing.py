@@ -17,12 +17,13 @@ class NameField:
     `inside` is the top-level field in whose object it stands, in events that hold more than the reply (Responses).
     """
 
-    __slots__ = ("_decode", "_inside", "_key", "key", "pattern")
+    __slots__ = ("_decode", "_inside", "_key", "_opening", "key", "pattern")
 
     def __init__(self, key: str, inside: str | None = None) -> None:
         self.key = key
         self._inside = inside is not None
         self._key = b'"%b"' % key.encode()
+        self._opening = self._key + b':"'
         self.pattern = re.compile(rb'("%b"\s*:\s*)"([^"\\]*(?:\\.[^"\\]*)*)"' % key.encode())
         named = msgspec.defstruct("Named", [("name", str, msgspec.field(name=key))], module=__name__)
         if inside is not None:
@@ -53,14 +54,9 @@ class NameField:
         """
         name = msgspec.json.encode(model)
         written = name + beside
-        place = body.find(self._key)
-        if (
-            body.count(b"{", 0, place) == 1
-            and body.find(b"[", 0, place) < 0
-            and (found := self.pattern.match(body, place))
-        ):
-            # Only one thing has been opened before the key: the body itself. (In a text the key's quotes would be escaped.)
-            start, end = found.end(1), found.end()
+        place = self._first_place(body)
+        if place is not None:
+            start, end = place
             spliced = b"".join((body[:start], written, body[end:]))
             # A second one further down may belong to something inside, or be a duplicate: then it is the one that counts.
             if body.find(self._key, end) < 0 or self.read(spliced) == model:
@@ -77,6 +73,22 @@ class NameField:
         whole = msgspec.json.encode({self.key: msgspec.Raw(name)} | _fields_of(body) | {self.key: msgspec.Raw(name)})
         end = len(self._key) + len(name) + 2
         return whole[:end] + beside + whole[end:]
+
+    def _first_place(self, body: bytes) -> tuple[int, int] | None:
+        """Return where the first such field's value begins and ends, if only the body itself has been opened before it.
+
+        (In a text the key's quotes would be escaped.)
+        """
+        place = body.find(self._key)
+        if body.count(b"{", 0, place) != 1 or body.find(b"[", 0, place) >= 0:
+            return None
+        if body.startswith(self._opening, place):
+            start = place + len(self._opening) - 1
+            end = body.find(b'"', start + 1) + 1
+            if body.find(b"\\", start, end) < 0:
+                return start, end
+        found = self.pattern.match(body, place)
+        return (found.end(1), found.end()) if found else None
 
 
 MODEL: Final = NameField("model")
