@@ -29,6 +29,7 @@ from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.ir.reply import Finish, Usage
 from dragoman.ir.request import Reasoning, Refusal, Text, ToolCall, ToolKind
 from dragoman.ir.seals import Seal
+from dragoman.protocols.openai_chat.deltas import chunk_of, is_only_calls, text_alone, thought_alone
 from dragoman.protocols.openai_chat.endings import decode_finish, decode_usage, interruption
 from dragoman.protocols.openai_chat.reasoning import Detail, details_in, merged
 from dragoman.protocols.openai_chat.reply import (
@@ -53,7 +54,6 @@ from dragoman.wire.likeness import Likeness
 from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.sse import Frame
 
-_chunk_of: Final = msgspec.json.Decoder(Chunk).decode
 _DONE: Final = b"[DONE]"
 _NOTHING: Final[tuple[Event, ...]] = ()
 
@@ -104,8 +104,8 @@ class ChatStreamDecoder:
         self._reply_id = ""
         self._next_block = 0
         self._text: int | None = None
-        self._texts = Likeness(_text_alone)
-        self._thoughts = Likeness(_thought_alone)
+        self._texts = Likeness(text_alone)
+        self._thoughts = Likeness(thought_alone)
         self._refusal: int | None = None
         self._reasoning: int | None = None
         self._details: list[Detail] = []
@@ -129,7 +129,7 @@ class ChatStreamDecoder:
             return (ReasoningDelta(self._reasoning, text),)
         if data.startswith(_DONE):
             return self._end()
-        chunk = _chunk_of(data)
+        chunk = chunk_of(data)
         if chunk.error or frame.event == "error":
             error = chunk.error if is_given(chunk.error) else data if frame.event == "error" else None
             if error is not None:
@@ -173,7 +173,7 @@ class ChatStreamDecoder:
     def _take(self, choice: ChunkChoice, events: list[Event]) -> None:
         delta = choice.delta
         if delta is not None:
-            if delta.tool_calls and not delta.content and _is_only_calls(delta):
+            if delta.tool_calls and not delta.content and is_only_calls(delta):
                 for piece in delta.tool_calls:
                     self._take_call(piece, events)
             else:
@@ -365,49 +365,6 @@ def _is_json(text: str) -> bool:
     except UNREADABLE:
         return False
     return True
-
-
-def _delta_alone(data: bytes) -> Answer | None:
-    """Return the delta of a chunk that says nothing beside it."""
-    chunk = _chunk_of(data)
-    if chunk.usage is not None or chunk.error or chunk.choices is None or len(chunk.choices) != 1:
-        return None
-    choice = chunk.choices[0]
-    if choice.index or choice.finish_reason or choice.usage is not None or choice.error:
-        return None
-    return choice.delta
-
-
-def _text_alone(data: bytes) -> str | None:
-    """Return the words of a chunk that has nothing else in it."""
-    delta = _delta_alone(data)
-    return delta.content if delta and delta == Answer(delta.content) and isinstance(delta.content, str) else None
-
-
-def _thought_alone(data: bytes) -> str | None:
-    """Return the reasoning of a chunk that has nothing else in it."""
-    delta = _delta_alone(data)
-    if delta is None or delta.content:
-        return None
-    if delta in (
-        Answer(delta.content, reasoning_content=delta.reasoning_content),
-        Answer(delta.content, reasoning=delta.reasoning),
-    ):
-        return delta.reasoning_content or delta.reasoning
-    return None
-
-
-def _is_only_calls(delta: Answer) -> bool:
-    """Tell whether a delta has nothing beside calls and words."""
-    return (
-        not delta.reasoning_content
-        and not delta.reasoning
-        and not delta.reasoning_details
-        and delta.refusal is None
-        and delta.annotations is None
-        and delta.function_call is None
-        and delta.images is None
-    )
 
 
 def _content_of(piece: ToolCallPiece) -> tuple[str, str]:
