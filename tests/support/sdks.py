@@ -71,6 +71,22 @@ def ask_chat(client: openai.OpenAI, *, streams: bool, **request: Any) -> Told[Ch
     return Told(state.current_completion_snapshot, raw.headers)
 
 
+def ask_responses(client: openai.OpenAI, *, streams: bool, **request: Any) -> Told[Any]:
+    """Ask with the OpenAI SDK's other API; a question is enough where nothing else matters. The reply is a `Response`.
+
+    Of a stream that is not completed the SDK keeps nothing: the response is in its last event.
+    """
+    request = {"input": "Hello?", **request}
+    if not streams:
+        raw = client.responses.with_raw_response.create(**request)
+        return Told(raw.parse(), raw.headers)
+    last: Any = None
+    with client.responses.stream(**request) as stream:
+        for one in stream:
+            last = one
+        return Told(last.response, stream._response.headers)
+
+
 class Content(NamedTuple):
     """What the Google SDK makes of a reply: all chunks of it, the only one of a reply that came whole."""
 

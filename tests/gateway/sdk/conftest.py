@@ -32,11 +32,21 @@ def gemini_server() -> Iterator[ExactUpstream]:
 
 
 @pytest.fixture(scope="session")
+def responses_server() -> Iterator[ExactUpstream]:
+    with ExactUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
 def gateway(
-    chat_server: ExactUpstream, messages_server: ExactUpstream, gemini_server: ExactUpstream
+    chat_server: ExactUpstream,
+    messages_server: ExactUpstream,
+    gemini_server: ExactUpstream,
+    responses_server: ExactUpstream,
 ) -> Iterator[RunningGateway]:
     """A gateway with several providers at each upstream; it tries nothing again, so that each request is one question."""
     chat, messages, gemini = f"{chat_server.url}/v1", messages_server.url, gemini_server.url
+    responses = f"{responses_server.url}/v1"
     seals = {"reasoning_details": True}
     blind = [{"id": "mole", "vision": False, "documents": False}]
     providers = {
@@ -54,6 +64,11 @@ def gateway(
             "gemini-generate",
             gemini,
             dialect={"thinking_levels": ["low", "medium", "high"], "media_in_tool_results": True},
+        ),
+        "responses": provider("openai-responses", responses),
+        "forgetful": provider("openai-responses", responses, dialect={"stores_replies": False}),
+        "open": provider(
+            "openai-responses", responses, dialect={"plain_reasoning": True, "encrypted_reasoning": False}
         ),
         "vertex": provider("gemini-generate", gemini, dialect={"json_schema": False, "call_ids": False}),
     }
@@ -80,6 +95,13 @@ def gemini(gemini_server: ExactUpstream) -> ExactUpstream:
     """The Gemini upstream behind the models `gemini/...`, `gemini3/...` and `vertex/...`."""
     gemini_server.answers()
     return gemini_server
+
+
+@pytest.fixture
+def responses(responses_server: ExactUpstream) -> ExactUpstream:
+    """The Responses upstream behind the models `responses/...`, `forgetful/...` and `open/...`."""
+    responses_server.answers()
+    return responses_server
 
 
 @pytest.fixture
