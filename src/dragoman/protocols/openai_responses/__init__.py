@@ -6,10 +6,10 @@ from dragoman.codec import Codec, Endpoint, Operation, Storage
 from dragoman.protocols.openai_responses.errors import encode_failure_event
 from dragoman.protocols.openai_responses.losses import LOSES
 from dragoman.protocols.openai_responses.raw import echo, is_finished, peek, read_usage, unseal
-from dragoman.protocols.openai_responses.reply_decoding import decode_reply
+from dragoman.protocols.openai_responses.reply_decoding import decode_count_reply, decode_reply
 from dragoman.protocols.openai_responses.reply_encoding import encode_reply
 from dragoman.protocols.openai_responses.request_decoding import decode_count, decode_request
-from dragoman.protocols.openai_responses.request_encoding import encode_request
+from dragoman.protocols.openai_responses.request_encoding import encode_count_request, encode_request
 from dragoman.protocols.openai_responses.storage import (
     ENDS,
     encode_deleted,
@@ -68,6 +68,8 @@ PROTOCOL: Final = Codec(
     is_finished=is_finished,
     loses=LOSES,
     decode_count=decode_count,
+    encode_count_request=encode_count_request,
+    decode_count_reply=decode_count_reply,
     has_namespaces=True,
     takes_stop=False,
     repeats_request=True,

@@ -20,6 +20,12 @@ from dragoman.vendors.openai.errors import decode_error, unreadable
 from dragoman.wire.arguments import as_object, is_object
 from dragoman.wire.reading import UNREADABLE, check_text
 
+
+class _Count(msgspec.Struct):
+    input_tokens: int
+
+
+_count_of: Final = msgspec.json.Decoder(_Count).decode
 _response_of: Final = msgspec.json.Decoder(WireResponse).decode
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
 
@@ -110,3 +116,8 @@ def _finished(blocks: Sequence[Block], finish: Finish) -> Iterable[Block]:
         elif finish is not Finish.LENGTH or is_object(block.arguments):
             arguments, _ = as_object(block.arguments)
             yield msgspec.structs.replace(block, arguments=bytes(arguments).decode())
+
+
+def decode_count_reply(data: bytes) -> int:
+    """Return the count in the answer to a token count. Raises msgspec.DecodeError when there is none."""
+    return _count_of(data).input_tokens

@@ -54,14 +54,9 @@ _names_of: Final = msgspec.json.Decoder(list[str]).decode
 def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     """Return the body for `target`. Raises UnsupportedError naming what it cannot do, RequestError for what nobody can."""
     notes = Notes(ledger)
-    body: Wire = {"model": target.model}
-    if (instructions := encode_system(request, notes)) is not None:
-        body["instructions"] = instructions
-    body |= encode_tools(request, target, notes)
+    body = _encode_head(request, target, notes)
     body |= _encode_limit(request, target, notes)
     body |= _encode_sampling(request.sampling, target, notes)
-    body |= _encode_reasoning(request.reasoning, target, notes)
-    body |= _encode_format(request.output, target, notes)
     body |= _encode_identity(request, target, notes)
     body["store"] = False
     if target.dialect.encrypted_reasoning:
@@ -71,6 +66,23 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     _add_extras(body, request, notes)
     body["input"] = encode_items(request, target, notes)  # last, so that a longer history is a longer body
     return msgspec.json.encode(body)
+
+
+def encode_count_request(request: Request, target: Target, ledger: Ledger) -> bytes:
+    """Return the body that asks `target` for the tokens of a request: nothing that only has to do with the reply."""
+    notes = Notes(ledger)
+    return msgspec.json.encode({**_encode_head(request, target, notes), "input": encode_items(request, target, notes)})
+
+
+def _encode_head(request: Request, target: Target, notes: Notes) -> Wire:
+    """Return the fields beside the input that the model gets to read."""
+    body: Wire = {"model": target.model}
+    if (instructions := encode_system(request, notes)) is not None:
+        body["instructions"] = instructions
+    body |= encode_tools(request, target, notes)
+    body |= _encode_reasoning(request.reasoning, target, notes)
+    body |= _encode_format(request.output, target, notes)
+    return body
 
 
 def _encode_limit(request: Request, target: Target, notes: Notes) -> Wire:
