@@ -1,5 +1,6 @@
 """What an upstream gets: nothing that it would refuse, and all that was said."""
 
+import json
 import typing
 from collections.abc import Iterator
 
@@ -371,13 +372,17 @@ def test_a_seal_of_a_call_is_another_vendors() -> None:
 FUNCTION = FunctionTool("f", "d", Raw(b'{"type":"object","properties":{}}'))
 
 
-def test_functions_say_that_they_are_not_strict() -> None:
-    tools = encoded(asking(HI, tools=(FUNCTION, FunctionTool("g", strict=True))))["tools"]
+def test_functions_say_whether_they_are_strict() -> None:
+    loose = FunctionTool("h", schema=Raw(b'{"type":"object","properties":{"a":{"type":"string"}}}'), strict=True)
+    ledger = Ledger()
+    tools = encoded(asking(HI, tools=(FUNCTION, FunctionTool("g", strict=True), loose)), ledger)["tools"]
     empty = {"type": "object", "properties": {}}
-    assert tools == [
+    assert tools[:2] == [
         {"type": "function", "name": "f", "description": "d", "parameters": empty, "strict": False},
-        {"type": "function", "name": "g", "parameters": empty, "strict": True},
+        {"type": "function", "name": "g", "parameters": {**empty, "additionalProperties": False}, "strict": True},
     ]
+    assert tools[2]["strict"] is False
+    assert codes(ledger) == ["strict"]
 
 
 def test_tools_under_a_first_name_stand_together() -> None:
@@ -538,20 +543,30 @@ def test_how_hard_to_think(control: ReasoningControl, dialect: Json, sent: Json,
 
 
 def test_the_form_of_the_answer() -> None:
-    schema = Raw(b'{"type":"object","title":"My Answer!"}')
-    sent = encoded(asking(HI, output=OutputFormat(schema, description="d", strict=True)))["text"]["format"]
+    schema = Raw(b'{"type":"object","title":"My Answer!","properties":{}}')
+    sent = encoded(asking(HI, output=OutputFormat(schema, description="d")))["text"]["format"]
     assert sent == {
         "type": "json_schema",
         "name": "My_Answer",
-        "schema": {"type": "object", "title": "My Answer!"},
+        "schema": {"type": "object", "title": "My Answer!", "properties": {}, "additionalProperties": False},
         "description": "d",
         "strict": True,
     }
-    assert encoded(asking(HI, output=OutputFormat()))["text"] == {"format": {"type": "json_object"}}
+    own = OutputFormat(schema, strict=False, origin="openai-responses")
+    sent = encoded(asking(HI, output=own))["text"]["format"]
+    assert (sent["schema"], sent["strict"]) == (json.loads(bytes(schema)), False)
     ledger = Ledger()
+    anything = encoded(asking(HI, output=OutputFormat(Raw(b'{"type":"object"}'))), ledger)["text"]["format"]
+    assert anything["strict"] is False
+    body = encoded(asking(HI, output=OutputFormat()), ledger)
+    assert body["text"] == {"format": {"type": "json_object"}}
+    assert "JSON" in body["instructions"]
     body = encoded(asking(HI, output=OutputFormat(schema)), ledger, structured_output=False)
     assert body["text"] == {"format": {"type": "json_object"}}
-    assert codes(ledger) == ["response_format"]
+    assert bytes(schema).decode() in body["instructions"]
+    body = encoded(asking(HI, output=OutputFormat()), ledger, json_object=False)
+    assert "text" not in body
+    assert codes(ledger) == ["json_schema_strict", "json_schema", "json_object"]
 
 
 def test_whose_request_it_is() -> None:

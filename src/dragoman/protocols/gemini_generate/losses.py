@@ -20,7 +20,7 @@ RECORDED: Final = (
     LossNote("foreign_reasoning", "Thought, or a signature, that this model has not made."),
     LossNote("hosted_tool", "A tool that another vendor runs itself."),
     LossNote("image_detail", "How closely to look at a picture."),
-    LossNote("json_schema", "A schema for the answer where the model takes none: only JSON is promised."),
+    LossNote("json_schema", "A schema for the answer where the model takes none: asked for in the system instruction."),
     LossNote("max_tokens", "More tokens than the model can give: its own limit is sent."),
     LossNote("message_name", "The name of a participant."),
     LossNote("misplaced_block", "A block that a message of its role cannot hold."),

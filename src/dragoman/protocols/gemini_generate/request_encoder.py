@@ -37,6 +37,9 @@ _UNTRANSLATED: Final = frozenset({"generationConfig.responseLogprobs", "generati
 """What replies answer in fields that the IR does not have: only the raw lane can carry it."""
 
 
+_JSON_SCHEMA: Final = "Answer with JSON that fits this JSON Schema and with nothing else, no code fence either:\n"
+
+
 def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     """Return the body for `target`, whose path names the model. Raises UnsupportedError for what may not be left out silently."""
     if not request.messages:
@@ -49,7 +52,7 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     tools = encode_tools(request, target, ledger)
     choice = encode_choice(request, target, ledger, has_tools=bool(tools))
     config = _limit(request, target, ledger) | _sampling(request, target, ledger)
-    config |= _format(request.output, target, ledger)
+    config |= _format(request.output, target, system, ledger)
     if thinking := encode_thinking(request.reasoning, target, ledger):
         config["thinkingConfig"] = thinking
     body: Json = {}
@@ -106,14 +109,16 @@ def _sampling(request: Request, target: Target, ledger: Ledger) -> Json:
     return config
 
 
-def _format(output: OutputFormat | None, target: Target, ledger: Ledger) -> Json:
+def _format(output: OutputFormat | None, target: Target, system: list[str], ledger: Ledger) -> Json:
+    """Return the form of the answer; a schema that the model does not take is told at the end of the system instruction."""
     if output is None:
         return {}
     config: Json = {"responseMimeType": "application/json"}
     if output.schema is None:
         return config
     if not target.dialect.structured_output:
-        ledger.degraded("json_schema", "response_format", "the model takes no schema", changes_meaning=True)
+        ledger.emulated("json_schema", "response_format", "asked for in the system instruction")
+        system.append(_JSON_SCHEMA + str(output.schema, "utf-8"))
         return config
     names = ("responseJsonSchema", "responseSchema")
     return config | encode_schema(output.schema, names, "response_format", target, ledger)

@@ -8,20 +8,17 @@ The same history always gives the same beginning: nothing in it depends on what 
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw
 
 from dragoman.codec import Target
 from dragoman.ir.effort import effort_for, nearest
 from dragoman.ir.failures import UnsupportedError
 from dragoman.ir.losses import Ledger
-from dragoman.ir.request import Effort, Extra, OutputFormat, ReasoningControl, Request, Sampling, Text
+from dragoman.ir.request import Effort, Extra, OutputFormat, ReasoningControl, Request, Sampling
 from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.message_encoding import encode_cache, encode_messages
 from dragoman.protocols.openai_chat.tool_encoding import encode_tools
 from dragoman.protocols.openai_chat.wire import ORIGIN
-from dragoman.vendors.openai.schemas import schema_name
-from dragoman.wire.reading import UNREADABLE
-from dragoman.wire.schemas import strict_form
+from dragoman.vendors.openai.formats import schema_fields, takes_json_mode, with_format_told
 
 _TIERS: Final = {"standard_only": "default"}
 """Tiers that have other names here: Anthropic's."""
@@ -36,21 +33,10 @@ _MOST_STOPS: Final = 4
 _DEFAULT_SAMPLING: Final = Sampling()
 
 
-_JSON_OBJECT: Final = "Answer with one valid JSON object and nothing else."
-_JSON_SCHEMA: Final = "Answer with JSON that fits this JSON Schema and with nothing else, no code fence either:\n"
-
-
-class _Typed(msgspec.Struct):
-    type: str | None = None
-
-
-_typed: Final = msgspec.json.Decoder(_Typed).decode
-
-
 def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     """Return the body for `target`. Raises UnsupportedError naming what it cannot do, RequestError for what nobody can."""
     tally = Tally(ledger)
-    request = _with_format_told(request, target, tally)
+    request = with_format_told(request, target.dialect, "response_format", tally)
     body: dict[str, Any] = {"model": target.model, "messages": encode_messages(request, target, tally)}
     body |= encode_tools(request, target, tally)
     body |= _encode_limit(request, target, tally)
@@ -184,56 +170,10 @@ def _encode_on(control: ReasoningControl, target: Target) -> dict[str, Any]:
 def _encode_format(output: OutputFormat | None, target: Target, tally: Tally) -> dict[str, Any]:
     if output is None:
         return {}
-    dialect = target.dialect
-    if output.schema is None or not dialect.structured_output:
-        is_sent = dialect.json_object and (output.schema is None or _is_of_object(output.schema))
-        return {"response_format": {"type": "json_object"}} if is_sent else {}
-    written, is_strict = _held(output, output.schema, tally)
-    schema: dict[str, Any] = {"name": output.name or schema_name(output.schema), "schema": written, "strict": is_strict}
-    if output.description is not None:
-        schema["description"] = output.description
-    return {"response_format": {"type": "json_schema", "json_schema": schema}}
-
-
-def _held(output: OutputFormat, schema: Raw, tally: Tally) -> tuple[Raw, bool]:
-    """Return the schema and whether the model can be held to it."""
-    if output.strict is False or output.origin == ORIGIN:
-        return schema, output.strict is not False
-    written, obstacle = strict_form(schema)
-    if obstacle is not None:
-        tally.add("json_schema_strict", f"response_format.schema{obstacle.path}", obstacle.reason)
-    return written, obstacle is None
-
-
-def _with_format_told(request: Request, target: Target, tally: Tally) -> Request:
-    """Return `request` with the format of its answer in words, where the server has no field that says all of it."""
-    output, dialect = request.output, target.dialect
-    if output is None or (output.schema is not None and dialect.structured_output):
-        return request
-    if output.schema is None and dialect.json_object and _says_json(request):
-        return request
-    if output.schema is None:
-        words = _JSON_OBJECT
-        if not dialect.json_object:
-            tally.add("json_object", "response_format")
-    else:
-        words = _JSON_SCHEMA + str(output.schema, "utf-8")
-        tally.add("json_schema", "response_format")
-    return msgspec.structs.replace(request, system=(*request.system, Text(words)))
-
-
-def _says_json(request: Request) -> bool:
-    """Tell whether the conversation's beginning speaks of JSON: without that word OpenAI refuses the mode."""
-    begin = (*request.system, *(request.messages[0].blocks if request.messages else ()))
-    return any("json" in block.text.lower() for block in begin if isinstance(block, Text))
-
-
-def _is_of_object(schema: Raw) -> bool:
-    """Tell whether what fits a schema is an object, which is all that JSON mode gives."""
-    try:
-        return _typed(schema).type in (None, "object")
-    except UNREADABLE:
-        return False
+    if output.schema is not None and target.dialect.structured_output:
+        schema = schema_fields(output, output.schema, "response_format", tally)
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+    return {"response_format": {"type": "json_object"}} if takes_json_mode(output, target.dialect) else {}
 
 
 def _encode_identity(request: Request, target: Target, tally: Tally) -> dict[str, Any]:

@@ -50,9 +50,10 @@ _REQUEST: Final = {
     "effort": _Row(Action.DEGRADED, "the nearest effort that the model knows"),
     "thinking_budget": _Row(Action.DEGRADED, "a budget of thinking tokens becomes a word for effort"),
     "reasoning_control": _Row(Action.DROPPED, "this model's thinking cannot be set"),
-    "response_format": _Row(
-        Action.DEGRADED, "this model takes no JSON Schema: it only promises JSON", changes_meaning=True
-    ),
+    "json_schema": _Row(Action.EMULATED, "this model takes no JSON Schema: it is asked for in the instructions"),
+    "json_schema_strict": _Row(Action.DEGRADED, "a schema that OpenAI's strict mode does not take: it is not enforced"),
+    "json_object": _Row(Action.EMULATED, "this model cannot be held to JSON: it is asked for in the instructions"),
+    "strict": _Row(Action.DEGRADED, "a tool's schema that OpenAI's strict mode does not take: it is not enforced"),
     "user_id": _Row(Action.DROPPED, "this server takes no user id, or not such a long one"),
     "service_tier": _Row(Action.DROPPED, "there is no such service tier"),
     "extra_field": _Row(Action.DROPPED, "a field that only the client's protocol has"),

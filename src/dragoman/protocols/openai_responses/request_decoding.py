@@ -236,7 +236,7 @@ def _decode_format(text_format: TextFormat | None) -> OutputFormat | None:
     if not bytes(text_format.schema).lstrip().startswith(b"{"):
         problem = "Expected `object`" if is_given(text_format.schema) else "Field required"
         raise RequestError(f"`text.format.schema`: {problem}", param="text.format.schema")
-    return OutputFormat(text_format.schema, text_format.name, text_format.description, text_format.strict)
+    return OutputFormat(text_format.schema, text_format.name, text_format.description, bool(text_format.strict), ORIGIN)
 
 
 def _own_extras(body: Body, options: TextOptions) -> Iterator[Extra]:

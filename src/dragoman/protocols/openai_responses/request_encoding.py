@@ -19,7 +19,7 @@ from dragoman.protocols.openai_responses.losses import Notes
 from dragoman.protocols.openai_responses.request_decoding import ENCRYPTED
 from dragoman.protocols.openai_responses.tool_encoding import encode_tools
 from dragoman.protocols.openai_responses.wire import ORIGIN
-from dragoman.vendors.openai.schemas import schema_name
+from dragoman.vendors.openai.formats import schema_fields, takes_json_mode, with_format_told
 
 Wire = dict[str, Any]
 
@@ -54,6 +54,7 @@ _names_of: Final = msgspec.json.Decoder(list[str]).decode
 def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     """Return the body for `target`. Raises UnsupportedError naming what it cannot do, RequestError for what nobody can."""
     notes = Notes(ledger)
+    request = with_format_told(request, target.dialect, "text.format", notes)
     body = _encode_head(request, target, notes)
     body |= _encode_limit(request, target, notes)
     body |= _encode_sampling(request.sampling, target, notes)
@@ -71,6 +72,7 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
 def encode_count_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     """Return the body that asks `target` for the tokens of a request: nothing that only has to do with the reply."""
     notes = Notes(ledger)
+    request = with_format_told(request, target.dialect, "text.format", notes)
     return msgspec.json.encode({**_encode_head(request, target, notes), "input": encode_items(request, target, notes)})
 
 
@@ -145,20 +147,10 @@ def _encode_reasoning(control: ReasoningControl, target: Target, notes: Notes) -
 def _encode_format(output: OutputFormat | None, target: Target, notes: Notes) -> Wire:
     if output is None:
         return {}
-    if output.schema is None or not target.dialect.structured_output:
-        if output.schema is not None:
-            notes.add("response_format", "text.format")
-        return {"text": {"format": {"type": "json_object"}}}
-    form: Wire = {
-        "type": "json_schema",
-        "name": output.name or schema_name(output.schema),
-        "schema": output.schema,
-    }
-    if output.description is not None:
-        form["description"] = output.description
-    if output.strict is not None:
-        form["strict"] = output.strict
-    return {"text": {"format": form}}
+    if output.schema is not None and target.dialect.structured_output:
+        fields = schema_fields(output, output.schema, "text.format", notes)
+        return {"text": {"format": {"type": "json_schema", **fields}}}
+    return {"text": {"format": {"type": "json_object"}}} if takes_json_mode(output, target.dialect) else {}
 
 
 def _encode_identity(request: Request, target: Target, notes: Notes) -> Wire:

@@ -12,6 +12,7 @@ from dragoman.protocols.openai_responses.losses import Notes
 from dragoman.protocols.openai_responses.wire import ORIGIN
 from dragoman.vendors.openai.schemas import with_properties
 from dragoman.wire.reading import UNREADABLE
+from dragoman.wire.schemas import strict_form
 
 Wire = dict[str, Any]
 
@@ -111,6 +112,11 @@ def _encode_function(tool: FunctionTool, path: str, notes: Notes) -> Wire:
     function["parameters"] = with_properties(tool.schema)
     # Left out it would be true here, and false everywhere else.
     function["strict"] = bool(tool.strict)
+    if tool.strict:
+        function["parameters"], obstacle = strict_form(function["parameters"])
+        if obstacle is not None:
+            notes.add("strict", f"{path}.parameters{obstacle.path}", obstacle.reason)
+            function["strict"] = False
     for extra in tool.extras:
         if extra.origin == ORIGIN:
             function[extra.name] = extra.value
