@@ -151,6 +151,9 @@ def test_a_made_up_id_is_the_same_in_a_longer_conversation() -> None:
         ({"output": "sun", "error": None}, "sun", False),
         ({"weather": "sun", "wind": 3}, '{"weather": "sun", "wind": 3}', False),
         ({"output": ""}, None, False),
+        ({"name": "f", "content": "sun"}, "sun", False),  # Vercel's AI SDK
+        ({"name": "g", "content": "sun"}, '{"name": "g", "content": "sun"}', False),
+        ({"name": 1, "content": "sun"}, '{"name": 1, "content": "sun"}', False),
         ({}, None, False),
     ],
 )
@@ -243,6 +246,19 @@ def test_thoughts_that_a_call_carries_stand_before_it_once() -> None:
     kept = {"text": "Hm.", "thought": True, "thoughtSignature": write_seal(thought.seal or Seal("", ""))}
     _, said = blocks_of(HELLO, model(kept, signed))
     assert said == (thought, ToolCall("1", "f", "{}"))
+
+
+def test_thoughts_that_come_back_by_their_words_alone_are_those_that_a_call_carries() -> None:
+    """Vercel's AI SDK passes over an empty part, though it bears a thought's signature, and puts pieces together."""
+    one, two = (Reasoning((word,), seal=Seal("anthropic-messages", word, "up", "claude")) for word in ("Hm. ", "So."))
+    bare = {"text": "Hm. ", "thought": True}
+    _, said = blocks_of(HELLO, model({"text": "First."}, bare, call("f", carried([one]), id="1")))
+    assert said == (Text("First."), one, ToolCall("1", "f", "{}"))
+    together = {"text": "Hm. So.", "thought": True}
+    _, said = blocks_of(HELLO, model(together, {"text": "Yes."}, call("f", carried([one, two]), id="1")))
+    assert said == (one, two, Text("Yes."), ToolCall("1", "f", "{}"))
+    _, said = blocks_of(HELLO, model({"text": "Else.", "thought": True}, call("f", carried([one]), id="1")))
+    assert said == (one, Reasoning(("Else.",)), ToolCall("1", "f", "{}"))
 
 
 def test_all_declarations_of_all_tools_are_tools() -> None:

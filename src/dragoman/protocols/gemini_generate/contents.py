@@ -39,6 +39,8 @@ _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _ROLES: Final = {"user": Role.USER, "model": Role.ASSISTANT, "function": Role.USER}
 _ANSWERS: Final = frozenset({"output", "result", "error"})
 """What a function's response is by custom: one of these fields, and nothing beside it."""
+_NAMED_ANSWER: Final = frozenset({"name", "content"})
+"""What it is in Vercel's AI SDK: the function's name again, and what it answered."""
 
 
 def decode_contents(items: Sequence[tuple[str, Raw]], ledger: Ledger) -> tuple[Message, ...]:
@@ -166,7 +168,7 @@ class _History:
             self._ledger.degraded("display_name", f"{path}.displayName", "only documents have a name elsewhere")
 
     def _result(self, response: FunctionResponse, place: str, path: str) -> ToolResult:
-        text, is_error = _answer(response.response, f"{path}.response")
+        text, is_error = _answer(response, f"{path}.response")
         blocks: list[Text | Seen] = [Text(text)] if text else []
         parts = response.parts if isinstance(response.parts, list) else [response.parts] if response.parts else []
         for number, part in enumerate(parts):
@@ -210,10 +212,23 @@ class _Said:
             self._close(seal)
 
     def add_thoughts(self, thoughts: Sequence[Reasoning]) -> None:
-        """Put thoughts that a call carries in front of all that led to it, unless the client gave them back as thoughts, too."""
+        """Put thoughts that a call carries where they were, or in front of all that led to it.
+
+        A client may have given them back, too: whole, or by their words alone (Vercel's AI SDK).
+        """
         self._close(None)
-        known = [thought.text for thought in self._blocks if isinstance(thought, Reasoning)]
-        self._blocks[:0] = [thought for thought in thoughts if thought.text not in known]
+        given = {block.text: place for place, block in enumerate(self._blocks) if isinstance(block, Reasoning)}
+        missing: list[Block] = []
+        for thought in thoughts:
+            place = given.get(thought.text)
+            if place is None:
+                missing.append(thought)
+            elif _bare_thought(self._blocks[place]) is not None:
+                self._blocks[place] = thought
+        if missing:
+            words = "".join(thought.text for thought in thoughts)
+            rest = (block for block in self._blocks if (text := _bare_thought(block)) is None or text not in words)
+            self._blocks = [*missing, *rest]
 
     def blocks(self) -> tuple[Block, ...]:
         self._close(None)
@@ -229,19 +244,27 @@ class _Said:
         self._is_open = False
 
 
+def _bare_thought(block: Block) -> str | None:
+    """Return the words of a thought that came without what seals it; None: the block is something else."""
+    return block.text if isinstance(block, Reasoning) and block.seal is None else None
+
+
 def _is_bare(part: Part) -> bool:
     """Tell whether a part holds nothing but its signature."""
     return part == Part(thought=part.thought, thought_signature=part.thought_signature)
 
 
-def _answer(raw: Raw, path: str) -> tuple[str, bool]:
+def _answer(response: FunctionResponse, path: str) -> tuple[str, bool]:
     """Return what a function answered as text, and whether it failed."""
+    raw = response.response
     if not is_given(raw):
         return "", False
     text = object_text(raw, path)
     checked(raw, path)
     fields = {name: value for name, value in _fields(raw).items() if is_given(value)}
-    if len(fields) != 1 or not fields.keys() <= _ANSWERS:
+    if fields.keys() == _NAMED_ANSWER and bytes(fields["name"]) == msgspec.json.encode(response.name):
+        del fields["name"]
+    elif len(fields) != 1 or not fields.keys() <= _ANSWERS:
         return (text if fields else ""), "error" in fields
     (name, value), *_ = fields.items()
     is_text = bytes(value).startswith(b'"')
