@@ -7,6 +7,7 @@ import msgspec
 
 from tests.clients.chat import CHAT
 from tests.clients.client import BrokenStream, Case, Client, Order, Plot, Refusal, Said, surroundings
+from tests.clients.gemini import GEMINI
 from tests.clients.install import Finished, Package
 from tests.clients.messages import MESSAGES
 from tests.clients.script import JSON
@@ -40,6 +41,11 @@ CASES = (
     _case("two calls at once, claude-opus-5-5", MESSAGES, "claude-opus-5-5", ToolLoop(parallel=True), "bearer"),
     _case("stream breaks, asks again whole", MESSAGES, "claude-opus-4-5", BrokenStream(whole=True)),
     _case("prompt is too long", MESSAGES, "messages/writer-1", _too_long(MESSAGES, "250000", "200000")),
+    _case("one call, gemini/thinker-1", GEMINI, "gemini/thinker-1", ToolLoop()),
+    _case("two calls at once, claude-haiku-5-5", GEMINI, "claude-haiku-5-5", ToolLoop(parallel=True), "every tool"),
+    _case("stream breaks, asks again whole", GEMINI, "gemini/thinker-1", BrokenStream(whole=True)),
+    _case("prompt is too long", GEMINI, "gemini/thinker-1", _too_long(GEMINI, "250000", "200000")),
+    _case("401", GEMINI, "gemini/thinker-1", _bad_key(GEMINI, "API key not valid (scripted).")),
     _case("401", MESSAGES, "claude-opus-4-5", _bad_key(MESSAGES, "This key was revoked (scripted).")),
 )
 
@@ -96,6 +102,10 @@ CLIENT = Client(
     read=_read,
     hands=Hands(_shell, _look),
     cases=CASES,
-    aliases={"claude-sonnet-*": "chat/coder-1", "claude-opus-*": "messages/writer-1"},
+    aliases={
+        "claude-sonnet-*": "chat/coder-1",
+        "claude-opus-*": "messages/writer-1",
+        "claude-haiku-*": "gemini/thinker-1",
+    },
     private_marks=("x-anthropic-billing-header",),
 )

@@ -59,6 +59,8 @@ class BrokenStream:
 
     whole: bool = False
     silently: bool = False
+    shows_both: bool = False
+    """Whether its last words begin with those of the stream that broke."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ CASE_LIMIT = 60.0
 REFUSAL_LIMIT = 30.0
 """Seconds for a case, and for one in which the upstream refuses: the person who waits has to be told soon."""
 
+BEGINNING = "It begins"
+"""What a stream says before it breaks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -86,7 +89,7 @@ def _script(case: Case, story: Story, *, is_direct: bool) -> tuple[Turn, ...]:
         case ToolLoop():
             return story.opening, story.closing
         case BrokenStream(silently=silently):
-            return Break("It begins", silently), story.closing
+            return Break(BEGINNING, silently), story.closing
         case Refusal(fail=fail):
             # That a refused key stays refused is for the gateway to say, when there is one.
             return (replace(fail, is_final=is_direct),) * 20
@@ -131,8 +134,10 @@ def _told(case: Case, story: Story, said: Said) -> Iterator[Fault]:
         return
     # A client may call it a failure that it had to shorten a conversation.
     is_failure = said.is_failure and not isinstance(case.plot, Compaction)
-    if is_failure or said.text != story.closing.text:
-        yield f"the client's last words are `{said.text}`, not `{story.closing.text}`"
+    shows_both = isinstance(case.plot, BrokenStream) and case.plot.shows_both
+    expected = f"{BEGINNING if shows_both else ''}{story.closing.text}"
+    if is_failure or said.text != expected:
+        yield f"the client's last words are `{said.text}`, not `{expected}`"
     if said.models is not None and said.models != {case.model}:
         yield f"the client asked for `{case.model}` and was answered by {sorted(said.models)}"
     if isinstance(case.plot, ToolLoop):
@@ -177,8 +182,8 @@ def _plot_faults(case: Case, story: Story, played: Played) -> Iterator[Fault]:
     for request in requests:
         yield from speech.request_faults(request)
     match case.plot:
-        case ToolLoop():
-            yield from speech.loop_faults(requests, story)
+        case ToolLoop(ids=ids):
+            yield from speech.loop_faults(requests, story.with_ids(ids) if ids else story)
             written = story.file.read_text(encoding="utf-8") if story.file.exists() else ""
             if written != f"{story.words[0]}\n":
                 yield f"`{story.file.name}` holds `{written}`, not the word `{story.words[0]}`"

@@ -3,7 +3,7 @@
 import random
 import shlex
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +15,14 @@ REASONING = "The user wants a word in a file 🤔.\n\nThat takes a tool — “t
 
 @dataclass(frozen=True, slots=True)
 class ToolLoop:
-    """The model asks for one tool call, or two at once, and answers with what they have brought; perhaps it `reasons` first."""
+    """The model asks for one tool call, or two at once, and answers with what they have brought; perhaps it `reasons` first.
+
+    `ids` are those that the calls have afterwards, where the client has none: the gateway makes them up.
+    """
 
     parallel: bool = False
     reasons: bool = True
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,11 @@ class Story:
     @property
     def calls(self) -> tuple[Call, ...]:
         return self.opening.calls
+
+    def with_ids(self, ids: Sequence[str]) -> "Story":
+        """Give the story in which the calls have other ids."""
+        calls = tuple(replace(call, id=id) for call, id in zip(self.calls, ids, strict=True))
+        return replace(self, opening=replace(self.opening, calls=calls))
 
 
 @dataclass(frozen=True, slots=True)
