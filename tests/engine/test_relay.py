@@ -79,7 +79,7 @@ class PaperClient:
 class PaperStage:
     """Passes what comes; `.` ends it."""
 
-    is_done = False
+    is_done = is_told = False
     failure: Failure | None = None
 
     def read_usage(self) -> Usage:

@@ -125,6 +125,18 @@ def test_what_was_used_is_in_the_log_all_the_same(gateway: RunningGateway, serve
 
 
 @BY_LANE
+def test_whoever_hangs_up_after_the_end_has_not_left(
+    gateway: RunningGateway, server: ExactUpstream, lane: Lane
+) -> None:
+    server.answers(stream_answer(lane.start, lane.content, lane.ending, stays=True))
+    with asking(gateway, lane, streams=True) as connection:
+        read_until(connection.getresponse(), lane.end)
+    (line,) = gateway.wait_for_lines(1)
+    assert (line.client_left, line.failure) == (False, None)
+    assert line.output_tokens
+
+
+@BY_LANE
 @pytest.mark.parametrize("streams", [True, False], ids=["streamed", "whole"])
 def test_a_wait_for_a_retry_is_over_at_once(
     gateway: RunningGateway, server: ExactUpstream, lane: Lane, streams: bool

@@ -66,6 +66,7 @@ class Exchange:
         self._client = client
         self._watch = ClientWatch(client)
         self._beats: EarlyBeats | None = None
+        self._stage: Stage[Any] | None = None
         self._extra_head: dict[str, str] = {}
         self._record = Record(arrival.request_id, arrival.codec.name, parts.clock.monotonic())
 
@@ -78,7 +79,7 @@ class Exchange:
             with self._watch:
                 await self._answer_or_refuse()
         finally:
-            self._record.left = self._watch.left
+            self._record.left = self._watch.left and not (self._stage and self._stage.is_told)
             self._record.ended = self._parts.clock.monotonic()
             self._parts.sink(self._record)
 
@@ -305,6 +306,7 @@ class Exchange:
             await self._client.start(200, head)
 
     async def _relay(self, reply: Incoming[Any], stage: Stage[Any], first: bytes) -> None:
+        self._stage = stage
         heartbeat = Heartbeat(reply, self._parts.limits.heartbeat)
         try:
             await relay(reply, stage, self._client, heartbeat, self._arrival.codec.heartbeat, first)

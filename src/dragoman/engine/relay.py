@@ -25,6 +25,10 @@ class Stage(Protocol[Batch]):
     def is_done(self) -> bool:
         """Whether the reply has ended; what may follow is of no interest."""
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the client has been told the reply's end. It may hang up then (Codex does, before the body ends)."""
+
     def read_usage(self) -> Usage:
         """Return what the reply has cost, as far as it has said so."""
 

@@ -39,6 +39,11 @@ class RawStage:
         self._tail = b""
         self.failure: Failure | None = None
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the reply's end has passed."""
+        return self._codec.is_finished(self._tail)
+
     def read_usage(self) -> Usage:
         """Return the usage, as far as the two ends of the stream tell it."""
         return self._codec.read_usage(self._head, self._tail)
@@ -94,6 +99,8 @@ class TranslatedStage:
     def is_done(self) -> bool:
         """Whether the reply has ended."""
         return self._receiver.is_done
+
+    is_told = is_done
 
     def feed(self, chunk: Any) -> bytes:  # noqa: ANN401 - what the receiver takes: bytes or events
         """Translate `chunk`."""
