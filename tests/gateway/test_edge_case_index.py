@@ -273,7 +273,7 @@ OTHERS = {
     86: ["r test_free_text_tools_are_functions_elsewhere_and_come_back_while_they_stream"],
     87: ["r.asked test_free_text_tools_keep_their_grammar_flat"],
     88: ["r test_tools_under_a_first_name_come_back_in_it", "r.asked test_tools_under_a_first_name_stand_together"],
-    89: ["r.asked test_functions_say_that_they_are_not_strict"],
+    89: ["r.asked test_functions_say_whether_they_are_strict"],
     91: ["a test_tool_choice_goes_up"],
     92: ["a test_tool_choice_goes_up"],
     93: ["c test_a_forced_call_is_a_tool_choice"],
