@@ -14,6 +14,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, par
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from dragoman.engine.gathering import GatheredTransport
 from dragoman.server.connection import ON_DISCONNECT, Scope
 from dragoman.server.http_exchange import NEVER, App, Headers, HttpExchange, Waiters
 from dragoman.server.http_replies import BROKEN, MALFORMED, TOO_LONG, TOO_SLOW, UNKNOWN_VERSION
@@ -129,7 +130,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = GatheredTransport(transport, self.loop)
         self.state.connections.add(self)  # type: ignore[arg-type]  # uvicorn's own protocols only
         client = transport.get_extra_info("peername")
         server = transport.get_extra_info("sockname")

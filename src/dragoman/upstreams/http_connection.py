@@ -5,11 +5,12 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Protocol, cast
+from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from dragoman.engine.errors import UpstreamCutError, UpstreamTimeoutError, UpstreamUnreachableError
+from dragoman.engine.gathering import GatheredTransport
 from dragoman.engine.ports import Timeouts
 from dragoman.ir.failures import DragomanError
 from dragoman.upstreams.http_reply import HttpReply
@@ -209,7 +210,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = GatheredTransport(transport, self._loop)
 
     def data_received(self, data: bytes) -> None:
         """Feed the reply under way."""
