@@ -15,6 +15,7 @@ import uvloop
 
 from dragoman.engine.errors import UpstreamCutError, UpstreamTimeoutError, UpstreamUnreachableError
 from dragoman.engine.ports import Call, Timeouts, Upstream, UpstreamReply
+from dragoman.ir.failures import RequestError
 from dragoman.upstreams.http import ConnectionCount, HttpUpstream
 from dragoman.upstreams.http_connection import HIGH_WATER, MAX_HEAD, SLICE
 from dragoman.upstreams.http_request import encode_head, split_url
@@ -137,6 +138,15 @@ def test_a_method_cannot_break_out_either() -> None:
     bad = Call("GET / HTTP/1.1\r\nx: y", "http://a/", (), b"")
     with pytest.raises(ValueError, match="method"):
         encode_head(bad, split_url(bad.url))
+
+
+def test_a_call_that_cannot_go_on_the_wire_is_the_clients_mistake(run: Run) -> None:
+    async def check() -> None:
+        async with client() as http:
+            with pytest.raises(RequestError, match="x-bad"):
+                await http.send(Call("GET", "http://127.0.0.1:1/", (("x-bad", "a\nb"),), b""), QUICK)
+
+    run(check)
 
 
 @pytest.mark.parametrize(

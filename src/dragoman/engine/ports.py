@@ -74,8 +74,8 @@ class Upstream(Protocol):
         """Send `call` and return when the reply's head is there.
 
         Raises `UpstreamUnreachableError` (nothing was sent or answered), `UpstreamTimeoutError` or `UpstreamCutError`, and
-        ValueError for a call that cannot be written down (a header with a line break). Cancelling the awaiting task closes the
-        connection.
+        `RequestError` for a call that cannot be written down (a header with a line break). Cancelling the awaiting task closes
+        the connection.
         """
 
     async def aclose(self) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from dragoman.engine.errors import UpstreamCutError, UpstreamUnreachableError
 from dragoman.engine.ports import Call, Timeouts
+from dragoman.ir.failures import RequestError
 from dragoman.upstreams.http_connection import HttpConnection
 from dragoman.upstreams.http_reply import HttpReply
 from dragoman.upstreams.http_request import Target, encode_head, split_url
@@ -103,7 +104,7 @@ class HttpUpstream:
     `max_idle` connections per origin are kept for `idle_seconds`. TLS uses `tls_context`, or else the system's
     authorities (or those that SSL_CERT_FILE and SSL_CERT_DIR name); without `ssl_verify` any certificate will do.
 
-    `send` raises ValueError for a call that cannot go on the wire: a URL with user-info, a header with a line break.
+    `send` raises RequestError for a call that cannot go on the wire: a URL with user-info, a header with a line break.
     """
 
     def __init__(
@@ -121,8 +122,11 @@ class HttpUpstream:
 
     async def send(self, call: Call, timeouts: Timeouts) -> HttpReply:
         """Send `call` and return when the reply's head is there; see `Upstream.send`."""
-        target = split_url(call.url)
-        head = encode_head(call, target)
+        try:
+            target = split_url(call.url)
+            head = encode_head(call, target)
+        except ValueError as error:
+            raise RequestError(str(error)) from None
         connection = self._pool.take(target.origin)
         if connection is not None:
             # The upstream may have closed it while it lay idle; a fresh one tells whether anybody is there.
