@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ from dragoman.engine.retrying import retry_delay
 from dragoman.engine.watch import ClientWatch
 from dragoman.ir.collecting import collect
 from dragoman.ir.events import Event
-from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
+from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.ir.losses import Ledger
 from dragoman.receiver import EventReceiver
 from dragoman.routing.identity import Identity, identify
@@ -77,28 +78,24 @@ class Exchange:
         """
         try:
             with self._watch:
-                await self._answer_or_refuse()
-        finally:
-            self._record.left = self._watch.left and not (self._stage and self._stage.is_told)
-            self._record.ended = self._parts.clock.monotonic()
-            self._parts.sink(self._record)
-
-    async def _answer_or_refuse(self) -> None:
-        try:
-            await self._answer()
+                await self._answer()
         except MissingEndpointError:
             self._record.status, self._record.lane = 200, "estimate"
             raise
         except DragomanError as error:
             await self._refuse(error)
         except asyncio.CancelledError:
-            if not self._watch.left:
-                with suppress(Exception):
-                    await self._refuse(DragomanError(_SHUTTING_DOWN))
+            # The server is going down: a client that had left has ended the watch without a word.
+            with suppress(Exception):
+                await self._refuse(DragomanError(_SHUTTING_DOWN))
             raise
         except Exception:
             LOG.exception("exchange %s: a mistake of the gateway's own", self._arrival.request_id)
             await self._refuse(DragomanError(_INTERNAL))
+        finally:
+            self._record.left = self._watch.left and not (self._stage and self._stage.is_told)
+            self._record.ended = self._parts.clock.monotonic()
+            self._parts.sink(self._record)
 
     async def _answer(self) -> None:
         arrival, record = self._arrival, self._record
@@ -171,7 +168,7 @@ class Exchange:
     async def _ask(self, lane: RawLane | TranslatedLane, call: Call, errand: Errand) -> None:
         self._beats = self._early_beats(errand.peek)
         try:
-            reply = await self._send(call)
+            reply = await self._parts.upstream.send(call, self._parts.limits.timeouts)
             try:
                 await self._carry(lane, inflated(reply), errand)
             finally:
@@ -185,12 +182,6 @@ class Exchange:
         if not peek.stream or not beat:
             return None
         return EarlyBeats(self._client, self._head(STREAM_HEAD), beat, self._parts.limits.heartbeat)
-
-    async def _send(self, call: Call) -> UpstreamReply:
-        try:
-            return await self._parts.upstream.send(call, self._parts.limits.timeouts)
-        except ValueError as error:
-            raise RequestError(str(error)) from None
 
     async def _carry(self, lane: RawLane | TranslatedLane, reply: UpstreamReply, errand: Errand) -> None:
         if reply.status >= 300:
@@ -314,16 +305,18 @@ class Exchange:
             heartbeat.stop()
             self._record.tap, self._record.failure = stage.read_usage, stage.failure
 
-    async def _answer_whole(self, status: int, headers: Headers, body: bytes) -> None:
+    def _answer_whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
         self._record.first_byte = self._parts.clock.monotonic()
         self._record.status = status
-        await self._client.answer(status, self._head(headers), body)
+        return self._client.answer(status, self._head(headers), body)
 
     def _head(self, headers: Headers) -> Headers:
         record = self._record
         losses = b"silent" if record.losses_are_silent else record.ledger.summary().encode()
-        extra = ((name.encode(), header_value(value)) for name, value in self._extra_head.items())
-        return (*headers, *answered_by(record.upstream_model, record.provider), (b"x-dragoman-loss", losses), *extra)
+        head = (*headers, *answered_by(record.upstream_model, record.provider), (b"x-dragoman-loss", losses))
+        if not self._extra_head:
+            return head
+        return (*head, *((name.encode(), header_value(value)) for name, value in self._extra_head.items()))
 
     async def _refuse(self, error: DragomanError) -> None:
         """Tell the client what went wrong, in its own dialect; with the upstream's own words where both speak the same."""

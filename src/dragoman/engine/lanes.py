@@ -123,9 +123,9 @@ class RawLane:
     def whole(self, body: bytes) -> bytes:
         """Return a whole reply as the client gets it. Raises DragomanError for none, and for an error with status 200."""
         codec = self._errand.client
-        if not body.lstrip().startswith((b"{", b"[")):
+        if not body.startswith((b"{", b"[")) and not body.lstrip().startswith((b"{", b"[")):
             raise DragomanError(codec.decode_failure(502, {}, body))
-        if _ERROR.search(body, 0, _ERROR_PLACE):
+        if body.find(b'"error"', 0, _ERROR_PLACE) >= 0 and _ERROR.search(body, 0, _ERROR_PLACE):
             codec.decode_reply(body, Source(self._errand.attempt.provider, self._errand.attempt.model))
         return codec.echo_whole(body, self._errand.peek.model)
 

@@ -80,16 +80,6 @@ class App:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        self.running += 1
-        try:
-            await self._serve(scope, receive, send)
-        except ClientLeftError:
-            pass
-        finally:
-            self.running -= 1
-            self.answered += 1
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else _NO_QUERY
         if "key" in query and client_key(headers) is None:
@@ -98,6 +88,7 @@ class App:
         connection = AsgiConnection(scope, receive, send, self._reply_headers(request_id, headers))
         method, path = scope["method"], scope["path"]
         started = self._gateway.parts.clock.monotonic()
+        self.running += 1
         try:
             self._gateway.origins.check(headers)
             match = self._gateway.router.find(method, path)
@@ -111,11 +102,14 @@ class App:
             await answer_failure(connection, codec, error.failure, request_id)
             self._note(record, connection)
         except ClientLeftError:
-            raise
+            pass
         except Exception:  # noqa: BLE001 - whatever it is, the client is told in its own dialect
             _LOG.exception("request %s: a mistake of the gateway's own", request_id)
             if not connection.has_started:
                 await answer_failure(connection, self._dialect(path, headers), _MISTAKE, request_id)
+        finally:
+            self.running -= 1
+            self.answered += 1
 
     async def aclose(self) -> None:
         """Let go of the connections to upstreams, and of the processes."""

@@ -1,7 +1,6 @@
 """The raw lane: what is read of, and done to, bytes that pass between a client and an upstream that both speak Chat."""
 
 import re
-from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -157,8 +156,10 @@ def _last_usage(part: bytes) -> Usage | None:
     while place >= 0:
         found = _USAGE.match(part, place)
         if found is not None:
-            with suppress(msgspec.DecodeError):
+            try:
                 return decode_usage(_usage_of(found.group(1)))
+            except msgspec.DecodeError:
+                pass
         place = part.rfind(b'"usage"', 0, place)
     return None
 
