@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 
 from dragoman.engine.timers import GRAIN, Timers, later
 
@@ -40,6 +42,32 @@ def test_a_cancelled_timer_does_not_go_off_and_leaves_nothing_behind() -> None:
         assert timers._handle is None
 
     asyncio.run(check())
+
+
+def test_whoever_keeps_a_timer_that_is_over_leaves_nothing_to_the_collector() -> None:
+    class Keeper:
+        def __init__(self) -> None:
+            self.timer = later(0.0, self.call)
+
+        def call(self) -> None:
+            called.append("called")
+
+    called: list[str] = []
+
+    async def check() -> None:
+        gone_off, cancelled = Keeper(), Keeper()
+        cancelled.timer.cancel()
+        await asyncio.sleep(3 * GRAIN)
+        traces = [weakref.ref(gone_off), weakref.ref(cancelled)]
+        gc.disable()
+        try:
+            del gone_off, cancelled
+            assert [trace() for trace in traces] == [None, None]
+        finally:
+            gc.enable()
+
+    asyncio.run(check())
+    assert called == ["called"]
 
 
 def test_a_timer_may_cancel_another_and_set_a_new_one() -> None:

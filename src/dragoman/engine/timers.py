@@ -10,6 +10,10 @@ from typing import Final
 GRAIN: Final = 0.02
 
 
+def _nothing() -> None:
+    """What a timer calls that has gone off or was cancelled."""
+
+
 class Timer:
     """Something to call later, unless it is cancelled."""
 
@@ -21,12 +25,17 @@ class Timer:
         bucket.add(self)
 
     def cancel(self) -> None:
-        """Do not call. Cancelled again, or after the call, this does nothing."""
+        """Do not call. Cancelled again, or after the call, this does nothing.
+
+        Whoever keeps the timer is most often whom it would call: without the callback no cycle is left for the collector.
+        """
         self._bucket.discard(self)
+        self._callback = _nothing
 
     def go_off(self) -> None:
         """Call."""
-        self._callback()
+        callback, self._callback = self._callback, _nothing
+        callback()
 
 
 class Timers:

@@ -72,11 +72,13 @@ def require_end(response: WireResponse) -> None:
 class OutputReader:
     """Reads the items of an upstream's output."""
 
-    __slots__ = ("_items", "_source")
+    __slots__ = ("_items",)
 
     def __init__(self, source: Source) -> None:
-        self._source = source
-        self._items = ItemReader(lambda _path, _value: None, self._seal)
+        def seal(encrypted: str | None, id: str | None) -> Seal:
+            return issued(encrypted, id, source)
+
+        self._items = ItemReader(lambda _path, _value: None, seal)
 
     def read(self, raw: Raw, place: int) -> Sequence[Block]:
         """Return the blocks of the item at `place`, empty ones included.
@@ -88,9 +90,6 @@ class OutputReader:
         except RequestError as error:
             raise UpstreamProtocolError(f"the upstream's {error.failure.message}") from None
         return blocks
-
-    def _seal(self, encrypted: str | None, id: str | None) -> Seal:
-        return issued(encrypted, id, self._source)
 
 
 def says_something(block: Block) -> bool:
