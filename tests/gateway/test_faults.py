@@ -313,11 +313,11 @@ def test_an_upstream_that_talks_on_behind_its_end_is_cut_off(lane: Lane) -> None
 def test_a_call_that_cannot_be_written_down_is_the_clients_error(
     gateway: RunningGateway, server: ExactUpstream, lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(*_: object) -> None:
+    def refuse(*_: object) -> bytes:
         raise ValueError("the request header 'x-odd' holds a line break")
 
     with monkeypatch.context() as patch:
-        patch.setattr("dragoman.upstreams.http.HttpUpstream.send", refuse)
+        patch.setattr("dragoman.upstreams.http.encode_head", refuse)
         response, body = ask(gateway, lane, streams=True)
     assert response.status == 400
     assert "x-odd" in error_of(body)["message"]
