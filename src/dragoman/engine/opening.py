@@ -17,6 +17,8 @@ _PAGE_LIMIT: Final = 1024 * 1024
 _LONG_PACKET: Final = 4 * 1024
 """A raw stream whose first packet is as long as this has content in it; it need not be read to know that."""
 _HELD_BYTES: Final = 64 * 1024
+_LOOK: Final = 2 * 1024
+"""Bytes of a raw stream that are read at a time, while there is no content yet."""
 
 
 async def open_events(reply: Incoming[Any], receiver: EventReceiver, first: Any = None) -> Sequence[Event]:  # noqa: ANN401
@@ -44,7 +46,7 @@ async def open_bytes(
     receiver = make_receiver()
     pieces = [first]
     size = len(first)
-    events = receiver.feed(first)
+    events = _feed(receiver, first)
     while not receiver.has_content and not receiver.is_done and size < _HELD_BYTES:
         chunk = await reply.read()
         if chunk is None:
@@ -52,10 +54,20 @@ async def open_bytes(
             break
         pieces.append(chunk)
         size += len(chunk)
-        events = receiver.feed(chunk)
+        events = _feed(receiver, chunk)
     if not _is_unreadable(events):
         _require_beginning(events, receiver)
     return b"".join(pieces)
+
+
+def _feed(receiver: EventReceiver, chunk: bytes) -> list[Event]:
+    """Have no more of `chunk` read than it takes to see content or an end; return what was read last."""
+    events: list[Event] = []
+    for place in range(0, len(chunk), _LOOK):
+        events = receiver.feed(chunk[place : place + _LOOK])
+        if receiver.has_content or receiver.is_done:
+            break
+    return events
 
 
 async def first_bytes(reply: UpstreamReply, upstream: Codec) -> bytes:

@@ -87,8 +87,12 @@ def _last_usage(part: bytes) -> Usage | None:
 
 
 def is_finished(tail: bytes) -> bool:
-    """Tell whether a relayed stream has said that it ends, or has told the client of an error."""
-    return _END.search(tail) is not None or _ERROR.search(tail) is not None
+    """Tell whether a relayed stream has said that it ends, or has told the client of an error.
+
+    Nearly always the last event says it.
+    """
+    last = max(tail.rfind(b"\n\n", 0, -2), 0)
+    return any(pattern.search(part) for part in (tail[last:], tail) for pattern in (_END, _ERROR))
 
 
 # Seals --------------------------------------------------------------------------------------------------------------------
