@@ -95,6 +95,26 @@ class Record(msgspec.Struct):
         """Return the tokens that the upstream reported."""
         return self.usage if self.tap is None else self.tap()
 
+    @property
+    def total_ms(self) -> float:
+        """How long it took."""
+        return _milliseconds(self.ended - self.started)
+
+    @property
+    def first_byte_ms(self) -> float | None:
+        """How long the client waited for the reply to begin; None when none did."""
+        return None if self.first_byte is None else _milliseconds(self.first_byte - self.started)
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """What was lost, each as code and path."""
+        return tuple(f"{loss.code}:{loss.path}" for loss in self.ledger) if self.ledger else ()
+
+    @property
+    def message(self) -> str | None:
+        """What the log may say of the failure: our own words, else the field or the code. What a body said may be a secret."""
+        return _words(self.failure) if self.failure else None
+
     def line(self) -> Line:
         """Return what the log says of it."""
         usage, failure = self.read_usage(), self.failure
@@ -102,7 +122,7 @@ class Record(msgspec.Struct):
             self.request_id,
             self.status,
             self.protocol,
-            _milliseconds(self.ended - self.started),
+            self.total_ms,
             self.model,
             self.client,
             self.key,
@@ -115,20 +135,19 @@ class Record(msgspec.Struct):
             self.reason,
             self.stream,
             self.retries,
-            tuple(f"{loss.code}:{loss.path}" for loss in self.ledger) if self.ledger else (),
+            self.loss_names,
             usage.input_tokens,
             usage.cache_read,
             usage.cache_write,
             usage.output_tokens,
-            None if self.first_byte is None else _milliseconds(self.first_byte - self.started),
+            self.first_byte_ms,
             self.left,
             failure.kind.word if failure else None,
-            _words(failure) if failure else None,
+            self.message,
         )
 
 
 def _words(failure: Failure) -> str | None:
-    """Return what the log may say of it: our own words, else the field or the code. What a body said may be anybody's secret."""
     came_in_a_body = failure.status or failure.code or failure.upstream_type
     if failure.kind in _OWN_WORDS and not came_in_a_body:
         return failure.message[:_MESSAGE_LENGTH]

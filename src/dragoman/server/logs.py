@@ -104,22 +104,25 @@ class LineWriter:
 
     def flush(self) -> None:
         """Write what waits."""
-        lines = b"".join([self._format(_line(record)) for record in self._waiting])
+        lines = b"".join([self._format(record) for record in self._waiting])
         self._waiting.clear()
         if lines:
             sys.stderr.buffer.write(lines)
             sys.stderr.buffer.flush()
 
 
-def _line(record: Record) -> Line:
-    line = record.line()
+def _message(record: Record) -> str | None:
+    """Return why it failed, in words that quote no body."""
     if record.failure is None or record.lane:
-        return line
-    return msgspec.structs.replace(line, message=reason_of(record.failure) or line.message)
+        return record.message
+    return reason_of(record.failure) or record.message
 
 
-def _json_line(line: Line) -> bytes:
-    level = b"warning" if line.failure else b"info"
+def _json_line(record: Record) -> bytes:
+    line = record.line()
+    if record.failure is not None:
+        line = msgspec.structs.replace(line, message=_message(record))
+    level = b"warning" if record.failure else b"info"
     start = b'{"time":"%b","level":"%b","logger":"dragoman.exchange","event":"exchange",' % (_now().encode(), level)
     return start + msgspec.json.encode(line)[1:] + b"\n"
 
@@ -139,36 +142,38 @@ def _local(seconds: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
-def _text_line(line: Line) -> bytes:
-    text = _exchange(line)
+def _text_line(record: Record) -> bytes:
+    text = _exchange(record)
     if not text.isprintable():
         # A model's name is the client's: it may neither begin a line of its own nor speak to the terminal.
         text = "".join(character if character.isprintable() else "?" for character in text)
     return f"{_local(int(time.time()))} {text}\n".encode(errors="replace")
 
 
-def _exchange(line: Line) -> str:
+def _exchange(record: Record) -> str:
     """Return the line to read: status, who asked whom in which lane, how long, how much, what was lost."""
-    if isinstance(line, EarlyLine):
-        text = f"{line.status}  {line.path}  ({line.protocol}, refused)  {line.total_ms} ms"
+    if isinstance(record, Early):
+        text = f"{record.status}  {record.path}  ({record.protocol}, refused)  {record.total_ms} ms"
     else:
         text = (
-            f"{line.status}  {line.model or '-'} -> {line.provider or '?'}/{line.upstream_model or '?'}  "
-            f"({line.protocol} -> {line.upstream_protocol or '?'}, {line.lane or 'refused'})  {line.total_ms} ms"
+            f"{record.status}  {record.model or '-'} -> {record.provider or '?'}/{record.upstream_model or '?'}  "
+            f"({record.protocol} -> {record.upstream_protocol or '?'}, {record.lane or 'refused'})  {record.total_ms} ms"
         )
-    if line.first_byte_ms is not None:
-        text += f"  first byte {line.first_byte_ms} ms"
-    if line.output_tokens is not None:
-        text += f"  tokens {line.input_tokens or 0}+{line.cache_read or 0} in, {line.output_tokens} out"
-    if line.retries:
-        text += f"  {line.retries} retries"
-    if line.losses:
-        text += f"  losses: {', '.join(line.losses)}"
-    if line.client_left:
+    if record.first_byte is not None:
+        text += f"  first byte {record.first_byte_ms} ms"
+    usage = record.read_usage()
+    if usage.output_tokens is not None:
+        text += f"  tokens {usage.input_tokens or 0}+{usage.cache_read or 0} in, {usage.output_tokens} out"
+    if record.retries:
+        text += f"  {record.retries} retries"
+    if record.ledger:
+        text += f"  losses: {', '.join(record.loss_names)}"
+    if record.left:
         text += "  the client left"
-    if line.failure:
-        text += f"  {line.failure}: {line.message}" if line.message else f"  {line.failure}"
-    return f"{text}  {line.request_id}"
+    if record.failure:
+        words = _message(record)
+        text += f"  {record.failure.kind.word}: {words}" if words else f"  {record.failure.kind.word}"
+    return f"{text}  {record.request_id}"
 
 
 class _InOrder(logging.StreamHandler[TextIO]):

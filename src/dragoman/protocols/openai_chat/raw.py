@@ -40,6 +40,10 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
+class _Holder(msgspec.Struct):
+    usage: WireUsage | None = None
+
+
 class _Shape(msgspec.Struct):
     messages: Raw = Raw()
     input: Raw = Raw()
@@ -52,6 +56,7 @@ _fields_of: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _items_of: Final = msgspec.json.Decoder(list[Raw]).decode
 _details_of: Final = msgspec.json.Decoder(list[Detail]).decode
 _usage_of: Final = msgspec.json.Decoder(WireUsage).decode
+_holder_of: Final = msgspec.json.Decoder(_Holder).decode
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_details")
 
@@ -154,14 +159,24 @@ def read_usage(head: bytes, tail: bytes) -> Usage:
 def _last_usage(part: bytes) -> Usage | None:
     place = part.rfind(b'"usage"')
     while place >= 0:
-        found = _USAGE.match(part, place)
-        if found is not None:
-            try:
-                return decode_usage(_usage_of(found.group(1)))
-            except msgspec.DecodeError:
-                pass
+        usage = _usage_at(part, place)
+        if usage is not None:
+            return decode_usage(usage)
         place = part.rfind(b'"usage"', 0, place)
     return None
+
+
+def _usage_at(part: bytes, place: int) -> WireUsage | None:
+    """Return the usage whose key stands at `place`. Most often it is the last field of its line's object, or nearly."""
+    end = part.find(b"\n", place)
+    try:
+        return _holder_of(b"{" + (part[place:end] if end >= 0 else part[place:])).usage
+    except msgspec.DecodeError:
+        found = _USAGE.match(part, place)
+    try:
+        return _usage_of(found.group(1)) if found else None
+    except msgspec.DecodeError:
+        return None
 
 
 def is_finished(tail: bytes) -> bool:
