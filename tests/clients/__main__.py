@@ -15,19 +15,20 @@ from fnmatch import fnmatch
 from pathlib import Path
 from time import monotonic
 
-from tests.clients import claude_code, gemini_cli, opencode, report
+from tests.clients import claude_code, codex, gemini_cli, opencode, report
 from tests.clients.chat import CHAT
 from tests.clients.client import BrokenStream, Case, Client
 from tests.clients.gateway import GatewayError, configuration, running
 from tests.clients.gemini import GEMINI
 from tests.clients.install import NODE, UnavailableError, default_prefix, install
 from tests.clients.messages import MESSAGES
+from tests.clients.responses import RESPONSES
 from tests.clients.speech import Speech
 from tests.clients.stage import Stage, play
 from tests.clients.upstream import serving
 
-CLIENTS: Sequence[Client] = (claude_code.CLIENT, opencode.CLIENT, gemini_cli.CLIENT)
-UPSTREAMS: Sequence[Speech] = (CHAT, MESSAGES, GEMINI)
+CLIENTS: Sequence[Client] = (claude_code.CLIENT, codex.CLIENT, gemini_cli.CLIENT, opencode.CLIENT)
+UPSTREAMS: Sequence[Speech] = (CHAT, MESSAGES, RESPONSES, GEMINI)
 
 RUN_LIMIT = 1200.0
 """Seconds for all cases of a client."""

@@ -7,7 +7,7 @@ import msgspec
 
 from tests.clients.script import JSON, Fault
 from tests.clients.sockets import Asked
-from tests.clients.speech import Speech, differences, same_but
+from tests.clients.speech import Speech, Tool, differences, same_but
 
 
 def count(seen: Sequence[Asked], strays: Sequence[Asked], expected: int) -> Iterator[Fault]:
@@ -99,8 +99,16 @@ def carried(
             yield f"the tool `{wanted.name}` is missing"
         if given is not None:
             expected = {"description": wanted.description, "schema": _bare(wanted.schema)}
-            found_tool = {"description": given.description, "schema": _bare(given.schema)}
+            found_tool = {"description": _described(given, wanted.group), "schema": _bare(given.schema)}
             yield from differences(f"the tool `{wanted.name}`", expected, found_tool)
+
+
+def _described(tool: Tool, group: str) -> str:
+    """Give a tool's description without what stands in front of it about its group, which has to be there."""
+    if not group:
+        return tool.description
+    _, there, own = tool.description.partition(f"{group}\n\n")
+    return own if there else f"{tool.description} (without `{group}`)"
 
 
 def _bare(schema: JSON) -> JSON:

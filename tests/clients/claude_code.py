@@ -10,6 +10,7 @@ from tests.clients.client import BrokenStream, Case, Client, Order, Plot, Refusa
 from tests.clients.gemini import GEMINI
 from tests.clients.install import Finished, Package
 from tests.clients.messages import MESSAGES
+from tests.clients.responses import RESPONSES
 from tests.clients.script import JSON
 from tests.clients.speech import Speech
 from tests.clients.story import Hands, ToolLoop
@@ -41,6 +42,11 @@ CASES = (
     _case("two calls at once, claude-opus-5-5", MESSAGES, "claude-opus-5-5", ToolLoop(parallel=True), "bearer"),
     _case("stream breaks, asks again whole", MESSAGES, "claude-opus-4-5", BrokenStream(whole=True)),
     _case("prompt is too long", MESSAGES, "messages/writer-1", _too_long(MESSAGES, "250000", "200000")),
+    _case("one call, responses/reasoner-1", RESPONSES, "responses/reasoner-1", ToolLoop()),
+    _case("two calls at once, claude-fable-5", RESPONSES, "claude-fable-5", ToolLoop(parallel=True), "every tool"),
+    _case("stream breaks, asks again whole", RESPONSES, "responses/reasoner-1", BrokenStream(whole=True)),
+    _case("prompt is too long", RESPONSES, "responses/reasoner-1", _too_long(RESPONSES, "context window")),
+    _case("401", RESPONSES, "claude-fable-5", _bad_key(RESPONSES, "Incorrect API key provided: scripted.")),
     _case("one call, gemini/thinker-1", GEMINI, "gemini/thinker-1", ToolLoop()),
     _case("two calls at once, claude-haiku-5-5", GEMINI, "claude-haiku-5-5", ToolLoop(parallel=True), "every tool"),
     _case("stream breaks, asks again whole", GEMINI, "gemini/thinker-1", BrokenStream(whole=True)),
@@ -105,6 +111,7 @@ CLIENT = Client(
     aliases={
         "claude-sonnet-*": "chat/coder-1",
         "claude-opus-*": "messages/writer-1",
+        "claude-fable-*": "responses/reasoner-1",
         "claude-haiku-*": "gemini/thinker-1",
     },
     private_marks=("x-anthropic-billing-header",),

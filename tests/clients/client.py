@@ -65,10 +65,11 @@ class BrokenStream:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The upstream refuses the first call; the agent's last words hold `words`, and it does not ask again."""
+    """The upstream refuses; the agent's last words hold `words`, and it asks `calls` times in all."""
 
     fail: Fail
     words: tuple[str, ...]
+    calls: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class Case:
     plot: Plot
     variant: str = ""
     """A word for the agent's own `start`, such as another way to sign in."""
+    declined: int = 0
+    """Requests of the agent that are answered with 426, for it to go on without a WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)

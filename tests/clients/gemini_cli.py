@@ -10,6 +10,7 @@ from tests.clients.client import BrokenStream, Case, Client, Order, Plot, Refusa
 from tests.clients.gemini import GEMINI
 from tests.clients.install import Finished, Package
 from tests.clients.messages import MESSAGES
+from tests.clients.responses import RESPONSES
 from tests.clients.script import JSON
 from tests.clients.speech import Speech
 from tests.clients.story import Hands, ToolLoop
@@ -28,11 +29,11 @@ def _plots(upstream: Speech) -> Iterator[tuple[str, Plot]]:
     yield "stream breaks, asks again", BrokenStream(shows_both=True)
     yield "stream is cut, asks again", BrokenStream(silently=True, shows_both=True)
     yield "401", Refusal(upstream.bad_key, (upstream.bad_key.body["error"]["message"],))
-    yield "prompt is too long", Refusal(upstream.too_long, ("250000",))
+    yield "prompt is too long", Refusal(upstream.too_long, (upstream.too_long.body["error"]["message"],))
 
 
 def _cases() -> Iterator[Case]:
-    for upstream in (CHAT, MESSAGES, GEMINI):
+    for upstream in (CHAT, MESSAGES, RESPONSES, GEMINI):
         for name, plot in _plots(upstream):
             yield Case(name, GEMINI, upstream, f"{upstream.provider}/{upstream.model}", plot)
 

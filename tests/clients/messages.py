@@ -121,6 +121,8 @@ def _texts(request: JSON) -> Iterator[str]:
 
 def _tools(request: JSON) -> Iterator[Tool]:
     for tool in request.get("tools", []):
+        if "input_schema" not in tool:
+            continue  # it is the vendor's own, such as its search of the web
         deferred = tool.get("defer_loading", False)
         yield Tool(tool["name"], tool.get("description", ""), tool["input_schema"], deferred)
 

@@ -11,6 +11,7 @@ from tests.clients.client import BrokenStream, Case, Client, Compaction, Order, 
 from tests.clients.gemini import GEMINI
 from tests.clients.install import Finished, Package
 from tests.clients.messages import MESSAGES
+from tests.clients.responses import RESPONSES
 from tests.clients.script import JSON
 from tests.clients.speech import Speech
 from tests.clients.story import Hands, ToolLoop
@@ -18,6 +19,7 @@ from tests.clients.story import Hands, ToolLoop
 DIALECTS: Mapping[Speech, tuple[str, str]] = {
     CHAT: ("@ai-sdk/openai-compatible", "/v1"),
     MESSAGES: ("@ai-sdk/anthropic", "/v1"),
+    RESPONSES: ("@ai-sdk/openai", "/v1"),
     GEMINI: ("@ai-sdk/google", "/v1beta"),
 }
 """The package, bundled with the program, that speaks each protocol, and the path that it is given in its base URL."""

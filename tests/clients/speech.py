@@ -25,12 +25,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool that a request offers. One that `is_deferred` need not be sent before the model has looked for it."""
+    """A tool that a request offers. One that `is_deferred` need not be sent before the model has looked for it.
+
+    `group` describes the group that a tool is the first of: without groups that stands in front of its own description.
+    """
 
     name: str
     description: str
     schema: JSON
     is_deferred: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,12 +16,14 @@ from tests.clients.install import Finished, run
 from tests.clients.script import CACHED, FRESH, SPOKEN, Break, Fault, Say, Turn
 from tests.clients.speech import Speech
 from tests.clients.story import Story, ToolLoop, tell
-from tests.clients.tap import Tap, tapping
+from tests.clients.tap import Exchange, Tap, tapping
 from tests.clients.upstream import Upstream
 
 CASE_LIMIT = 60.0
 REFUSAL_LIMIT = 30.0
 """Seconds for a case, and for one in which the upstream refuses: the person who waits has to be told soon."""
+
+UPGRADE_REQUIRED = 426
 
 BEGINNING = "It begins"
 """What a stream says before it breaks."""
@@ -46,6 +48,11 @@ class Played:
     tap: Tap
     upstream: Upstream
     log: str
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """Give what the client asked and was not just declined, with the answers."""
+        return [exchange for exchange in self.tap.exchanges if exchange.status != UPGRADE_REQUIRED]
 
 
 async def play(
@@ -102,8 +109,8 @@ def _calls(case: Case) -> int:
     match case.plot:
         case ToolLoop() | BrokenStream():
             return 2
-        case Refusal():
-            return 1
+        case Refusal(calls=calls):
+            return calls
         case Compaction():
             return 3
 
@@ -114,7 +121,10 @@ def _faults(client: Client, case: Case, story: Story, played: Played, *, is_dire
         yield from _told(case, story, said)
     seen = played.upstream.seen
     yield from checks.count(seen, played.upstream.strays, _calls(case))
-    for exchange in played.tap.exchanges[len(seen) :]:
+    declined = len(played.tap.exchanges) - len(played.exchanges)
+    if declined != case.declined:
+        yield f"{declined} requests were answered {UPGRADE_REQUIRED}, not {case.declined}"
+    for exchange in played.exchanges[len(seen) :]:
         asked = exchange.asked
         yield f"the client also asked `{asked.method} {asked.target}` and was answered {exchange.status}"
     if not is_direct:
@@ -151,7 +161,7 @@ def _told(case: Case, story: Story, said: Said) -> Iterator[Fault]:
 def _passed_on(client: Client, case: Case, played: Played) -> Iterator[Fault]:
     """What the gateway made of each request, and of a refusal."""
     dialect, speech = case.dialect, case.upstream
-    for exchange, asked in zip(played.tap.exchanges, played.upstream.seen, strict=False):
+    for exchange, asked in zip(played.exchanges, played.upstream.seen, strict=False):
         yield from checks.sign_in(asked, speech, CLIENT_KEY)
         yield from checks.model(asked, speech)
         if speech is not dialect:

@@ -17,11 +17,13 @@ REASONING = "The user wants a word in a file 🤔.\n\nThat takes a tool — “t
 class ToolLoop:
     """The model asks for one tool call, or two at once, and answers with what they have brought; perhaps it `reasons` first.
 
+    The word is written by a command, or as `write` has it: that writes a line to a new file, which is named for the word.
     `ids` are those that the calls have afterwards, where the client has none: the gateway makes them up.
     """
 
     parallel: bool = False
     reasons: bool = True
+    write: Callable[[Path, str], tuple[str, JSON]] | None = None
     ids: tuple[str, ...] = ()
 
 
@@ -59,7 +61,11 @@ def tell(hands: Hands, folder: Path, loop: ToolLoop) -> Story:
     """Make up a story that nobody can guess; a file that it reads is written to `folder`."""
     written, found = _word(), _word()
     file, shelf = folder / "written.txt", folder / "found.txt"
-    calls = [_call(hands.shell(f"echo {written} | tee {shlex.quote(str(file))}"))]
+    first = hands.shell(f"echo {written} | tee {shlex.quote(str(file))}")
+    if loop.write:
+        file = folder / f"{written}.txt"
+        first = loop.write(file, written)
+    calls = [_call(first)]
     words = [written]
     if loop.parallel:
         shelf.write_text(f"{found}\n", encoding="utf-8")
