@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anthropic
@@ -14,26 +15,63 @@ import pytest
 
 from tests.support.exact_upstream import Answer, Asked, ExactUpstream, silence, stream_answer
 from tests.support.gateway import RunningGateway
+from tests.support.lanes import PATHS, Lane
 from tests.support.sdks import KEY
-from tests.support.wires import block_events, event, message_start, piece, text
+from tests.support.wires import event, message_start, piece, text
 
 AT_ONCE = 0.1
 """Seconds between a client's leaving and its upstream's noticing."""
 TRIES = 10
 """A machine with other things to do may be late now and then."""
 
-MODELS = {"chat": "chat/gpt-large", "messages": "messages/claude-large"}
+MODELS = {
+    "chat": "chat/gpt-large",
+    "messages": "messages/claude-large",
+    "responses": "responses/gpt-large",
+    "gemini": "gemini/flash",
+}
 HELLO: Any = [{"role": "user", "content": "Hello?"}]
-PAIRS = [(client, upstream) for client in ("anthropic", "openai") for upstream in MODELS]
+CLIENTS = ("messages", "chat", "responses")
+PAIRS = [(client, upstream) for client in CLIENTS for upstream in MODELS]
 
-Ask = Callable[[str, str, str, bool], Any]
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, upstream: str) -> ExactUpstream:
+    """The upstream of the test's pair."""
+    found: ExactUpstream = request.getfixturevalue(upstream)
+    return found
 
 
-def half_a_reply(upstream: str) -> Answer:
-    """Return a stream that begins and never ends."""
-    if upstream == "chat":
-        return stream_answer(piece({"role": "assistant", "content": "Hello"}), stays=True)
-    return stream_answer(message_start(), *list(block_events(0, text("Hello")))[:-1], stays=True)
+@asynccontextmanager
+async def sdks(gateway: RunningGateway) -> AsyncIterator[tuple[anthropic.AsyncAnthropic, openai.AsyncOpenAI]]:
+    options: Any = {"api_key": KEY, "max_retries": 0}
+    async with (
+        anthropic.AsyncAnthropic(base_url=gateway.url, **options) as claude,
+        openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", **options) as gpt,
+    ):
+        yield claude, gpt
+
+
+async def leave_in_mid_stream(gateway: RunningGateway, client: str, model: str) -> float:
+    """Read what has been said of a reply that never ends, leave, and return when."""
+    async with sdks(gateway) as (claude, gpt):
+        stream: Any
+        match client:
+            case "messages":
+                stream = await claude.messages.create(model=model, max_tokens=9, messages=HELLO, stream=True)
+                said = "content_block_delta"
+            case "chat":
+                stream = await gpt.chat.completions.create(model=model, messages=HELLO, stream=True)
+                said = "Hello"
+            case _:
+                stream = await gpt.responses.create(model=model, input="Hello?", stream=True)
+                said = "response.output_text.delta"
+        async for event in stream:
+            if said in event.to_json():
+                break
+        left_at = time.monotonic()
+        await stream.close()
+        return left_at
 
 
 def seconds_to_notice(left_at: float, asked: Asked) -> float:
@@ -43,30 +81,14 @@ def seconds_to_notice(left_at: float, asked: Asked) -> float:
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 def test_leaving_in_mid_stream_ends_the_upstreams_work_at_once(
-    gateway: RunningGateway, chat: ExactUpstream, messages: ExactUpstream, client: str, upstream: str
+    gateway: RunningGateway, server: ExactUpstream, client: str, upstream: str
 ) -> None:
-    server = {"chat": chat, "messages": messages}[upstream]
-
-    async def leave() -> float:
-        server.answers(half_a_reply(upstream))
-        if client == "anthropic":
-            claude = anthropic.AsyncAnthropic(base_url=gateway.url, api_key=KEY, max_retries=0)
-            async with claude, claude.messages.stream(model=MODELS[upstream], max_tokens=9, messages=HELLO) as stream:
-                async for _ in stream.text_stream:
-                    break
-                await stream.close()
-                return time.monotonic()
-        gpt = openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0)
-        async with gpt:
-            chunks = await gpt.chat.completions.create(model=MODELS[upstream], messages=HELLO, stream=True)
-            async for _ in chunks:
-                break
-            await chunks.close()
-            return time.monotonic()
-
+    lane = Lane(client, upstream)
     times = []
     for _ in range(TRIES):
-        times.append(seconds_to_notice(asyncio.run(leave()), server.wait()))
+        server.answers(stream_answer(lane.start, lane.content, stays=True))
+        left_at = asyncio.run(leave_in_mid_stream(gateway, client, MODELS[upstream]))
+        times.append(seconds_to_notice(left_at, server.wait()))
         if times[-1] < AT_ONCE:
             break
     assert min(times) < AT_ONCE
@@ -74,19 +96,18 @@ def test_leaving_in_mid_stream_ends_the_upstreams_work_at_once(
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 def test_leaving_before_the_reply_begins_ends_the_upstreams_work_at_once(
-    gateway: RunningGateway, chat: ExactUpstream, messages: ExactUpstream, client: str, upstream: str, streams: bool
+    gateway: RunningGateway, server: ExactUpstream, client: str, upstream: str, streams: bool
 ) -> None:
-    server = {"chat": chat, "messages": messages}[upstream]
-
     async def leave() -> float:
         server.answers(silence())
-        request: Any = {"model": MODELS[upstream], "messages": HELLO, "stream": streams, "max_tokens": 9}
-        async with (
-            anthropic.AsyncAnthropic(base_url=gateway.url, api_key=KEY, max_retries=0) as claude,
-            openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=KEY, max_retries=0) as gpt,
-        ):
-            create: Any = claude.messages.create if client == "anthropic" else gpt.chat.completions.create
-            asking = asyncio.create_task(create(**request))
+        asked: Any = {"model": MODELS[upstream], "stream": streams}
+        async with sdks(gateway) as (claude, gpt):
+            coming: Any = {
+                "messages": lambda: claude.messages.create(**asked, messages=HELLO, max_tokens=9),
+                "chat": lambda: gpt.chat.completions.create(**asked, messages=HELLO),
+                "responses": lambda: gpt.responses.create(**asked, input="Hello?"),
+            }[client]()
+            asking = asyncio.create_task(coming)
             await asyncio.to_thread(server.wait)
             left_at = time.monotonic()
             asking.cancel()
@@ -103,7 +124,7 @@ def test_leaving_before_the_reply_begins_ends_the_upstreams_work_at_once(
     assert min(times) < AT_ONCE
 
 
-@pytest.mark.parametrize("upstream", MODELS)
+@pytest.mark.parametrize("upstream", ["chat", "messages"])
 def test_each_token_is_forwarded_before_the_next_one_comes(
     claude: anthropic.Anthropic, gpt: openai.OpenAI, chat: ExactUpstream, messages: ExactUpstream, upstream: str
 ) -> None:
@@ -137,17 +158,15 @@ def test_each_token_is_forwarded_before_the_next_one_comes(
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 def test_leaving_while_the_whole_reply_arrives_ends_the_upstreams_work_at_once(
-    gateway: RunningGateway, chat: ExactUpstream, messages: ExactUpstream, client: str, upstream: str
+    gateway: RunningGateway, server: ExactUpstream, client: str, upstream: str
 ) -> None:
-    server = {"chat": chat, "messages": messages}[upstream]
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
 
     async def leave() -> float:
         server.answers(Answer((head, b'{"id": '), stays=True))
-        path = "/v1/messages" if client == "anthropic" else "/v1/chat/completions"
         async with httpx2.AsyncClient(base_url=gateway.url) as http:
-            body = {"model": MODELS[upstream], "messages": HELLO, "max_tokens": 9}
-            asking = asyncio.create_task(http.post(path, json=body))
+            words = {"input": "Hello?"} if client == "responses" else {"messages": HELLO, "max_tokens": 9}
+            asking = asyncio.create_task(http.post(PATHS[client], json={"model": MODELS[upstream], **words}))
             await asyncio.to_thread(server.wait)
             left_at = time.monotonic()
             asking.cancel()
