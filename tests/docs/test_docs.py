@@ -3,16 +3,19 @@
 import gc
 import re
 import shlex
+import tomllib
 import warnings
 from pathlib import Path
 from shutil import which
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
 from dragoman.routing.registry import Registry
 from dragoman.settings import load
+from tests.clients.codex import CONFIGURATION
 from tests.support.gateway import RunningGateway
 from tools.docs import COMMANDS, PAGES, ROOT, rewritten
 
@@ -69,7 +72,18 @@ def test_python_examples_run(block: Block, monkeypatch: pytest.MonkeyPatch) -> N
 def test_configurations_are_valid(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "dragoman.toml"
     file.write_text(block.text)
+    if block.mark:
+        tomllib.loads(block.text)  # another program's
+        return
     Registry(load(str(file), dict.fromkeys(_VARIABLES, "sk-0123456789abcdef")))
+
+
+def test_codex_is_tested_with_the_settings_that_are_told() -> None:
+    (block,) = (block for block in BLOCKS if block.language == "toml" and "model_providers" in block.text)
+    port = urlsplit(GATEWAY).port
+    used = tomllib.loads(CONFIGURATION.format(port=port, retries=0, upgrades="false"))["model_providers"]["gateway"]
+    (told,) = tomllib.loads(block.text)["model_providers"].values()
+    assert told == {name: used.get(name) for name in told} | {"name": told["name"]}
 
 
 @pytest.mark.parametrize("block", of("json"))
