@@ -48,7 +48,7 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache_control: bool = False
     """Whether content parts take Anthropic's `cache_control` (OpenRouter, Qwen)."""
     prompt_cache_key: bool = True
-    """Whether `prompt_cache_key` is accepted."""
+    """Whether `prompt_cache_key` is accepted, and with it `prompt_cache_options` and `prompt_cache_retention`."""
     stream_options: bool = True
     """Whether `stream_options.include_usage` is accepted."""
     top_k: bool = False

@@ -30,7 +30,7 @@ from tests.clients.upstream import serving
 CLIENTS: Sequence[Client] = (claude_code.CLIENT, codex.CLIENT, gemini_cli.CLIENT, opencode.CLIENT)
 UPSTREAMS: Sequence[Speech] = (CHAT, MESSAGES, RESPONSES, GEMINI)
 
-RUN_LIMIT = 1200.0
+RUN_LIMIT = 2400.0
 """Seconds for all cases of a client."""
 
 

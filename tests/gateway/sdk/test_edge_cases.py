@@ -28,6 +28,7 @@ from tests.support.wires import (
 )
 
 CHAT, CLAUDE = "chat/gpt-large", "messages/claude-large"
+CHAT_PATH = "/v1/chat/completions"
 QUESTION: dict[str, Any] = {"role": "user", "content": "Go on"}
 TOOL: dict[str, Any] = {"name": "run", "input_schema": {"type": "object", "properties": {"x": {}}}}
 FUNCTION: dict[str, Any] = {"type": "function", "function": {"name": "run", "parameters": TOOL["input_schema"]}}
@@ -129,6 +130,23 @@ def test_a_prefill_stays_last(
     prefill = {"role": "assistant", "content": "{"}
     assert sent_to_chat(claude, chat, QUESTION, prefill)["messages"][-1] == prefill
     assert sent_to_claude(gpt, messages, QUESTION, prefill)["messages"][-1]["content"] in ("{", [text("{")])
+
+
+@pytest.mark.parametrize("upstream", ["chat", "messages", "responses", "gemini"])
+def test_who_cannot_go_on_from_a_prefill_says_so_himself(
+    gateway: RunningGateway, request: pytest.FixtureRequest, upstream: str
+) -> None:
+    """The gateway does not make words of the user's of it, nor adds any."""
+    server: ExactUpstream = request.getfixturevalue(upstream)
+    server.answers(json_answer({"error": {"message": "This model does not support assistant message prefill."}}, 400))
+    talk = [QUESTION, {"role": "assistant", "content": "{"}]
+    path, model = ("/v1/messages", f"{upstream}/any") if upstream != "messages" else (CHAT_PATH, CLAUDE)
+    reply = httpx2.post(gateway.url + path, json={"model": model, "max_tokens": 9, "messages": talk})
+    sent = server.last
+    last = (sent.get("messages") or sent.get("input") or sent.get("contents"))[-1]
+    assert last["role"] == ("model" if upstream == "gemini" else "assistant")
+    assert reply.status_code == 400
+    assert "does not support assistant message prefill" in reply.text
 
 
 def test_the_same_history_begins_with_the_same_bytes(
@@ -235,6 +253,24 @@ def test_a_vendors_own_tool_is_left_out_aloud(claude: anthropic.Anthropic, chat:
     told = ask_messages(claude, streams=False, model=CHAT, tools=[hosted, TOOL])
     assert [tool["function"]["name"] for tool in chat.last["tools"]] == ["run"]
     assert "tool" in told.headers["x-dragoman-loss"]
+
+
+def test_of_tools_of_one_name_the_first_counts(
+    claude: anthropic.Anthropic, gpt: openai.OpenAI, chat: ExactUpstream, messages: ExactUpstream
+) -> None:
+    other = {"name": "run", "description": "Another.", "input_schema": {"type": "object"}}
+    told = {"type": "function", "function": {"name": "run", "description": "Another.", "parameters": {}}}
+    (kept,) = sent_to_chat(claude, chat, tools=[TOOL, other])["tools"]
+    assert "description" not in kept["function"]
+    (kept,) = sent_to_claude(gpt, messages, tools=[FUNCTION, told])["tools"]
+    assert "description" not in kept
+
+
+def test_tags_of_thought_in_words_are_words(claude: anthropic.Anthropic, chat: ExactUpstream, streams: bool) -> None:
+    """Nobody can tell what a model quotes from what it thinks: servers of local models are to split that themselves."""
+    words = "<think>Hm.</think>It is <think>."
+    chat.answers(chat_answer(completion(words), streams=streams))
+    assert said(ask_messages(claude, streams=streams, model=CHAT).reply) == [text(words)]
 
 
 def test_ids_that_anthropic_refuses_are_rewritten_in_pairs(gpt: openai.OpenAI, messages: ExactUpstream) -> None:

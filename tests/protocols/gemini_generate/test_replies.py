@@ -189,6 +189,16 @@ def test_a_reply_in_googles_form() -> None:
     }
 
 
+def test_more_thought_than_output_leaves_no_candidates_tokens() -> None:
+    figures = whole(Text("Hi"), usage=Usage(10, None, None, 3, 7))["usageMetadata"]
+    assert figures == {
+        "promptTokenCount": 10,
+        "candidatesTokenCount": 0,
+        "thoughtsTokenCount": 7,
+        "totalTokenCount": 17,
+    }
+
+
 def test_the_first_call_carries_what_was_thought() -> None:
     """Unless it bears a seal of its own."""
     thoughts = (Reasoning(("a",), seal=CLAUDES), Reasoning(("b",), seal=Seal("openai-chat", "", "x", "y", "plain")))

@@ -678,6 +678,14 @@ def test_tiers_and_cache_keys() -> None:
     assert codes(ledger) == ["service_tier", "cache_key"]
 
 
+@pytest.mark.parametrize("name", ["prompt_cache_retention", "prompt_cache_options"])
+def test_a_server_without_cache_keys_gets_no_settings_of_the_cache(name: str) -> None:
+    request, ledger = asking(HI, extras=(Extra("openai-chat", name, Raw(b'"24h"')),)), Ledger()
+    assert encoded(request)[name] == "24h"
+    assert name not in encoded(request, ledger, prompt_cache_key=False)
+    assert codes(ledger) == ["cache_key"]
+
+
 def test_cache_breakpoints_go_where_they_are_known_and_are_else_reported_once() -> None:
     here = CacheBreakpoint("1h")
     request = asking(

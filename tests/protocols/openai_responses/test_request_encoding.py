@@ -609,6 +609,15 @@ def test_what_the_vendors_other_protocol_has_too_is_carried() -> None:
     assert codes(ledger) == ["extra_field"]
 
 
+@pytest.mark.parametrize("origin", ["openai-chat", "openai-responses"])
+@pytest.mark.parametrize("name", ["prompt_cache_retention", "prompt_cache_options"])
+def test_a_server_without_cache_keys_gets_no_settings_of_the_cache(origin: str, name: str) -> None:
+    request, ledger = asking(HI, extras=(Extra(origin, name, Raw(b'"24h"')),)), Ledger()
+    assert encoded(request)[name] == "24h"
+    assert name not in encoded(request, ledger, prompt_cache_key=False)
+    assert codes(ledger) == ["cache_key"]
+
+
 @pytest.mark.parametrize(
     "extra",
     [

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.codec import Target
+from dragoman.dialects import Dialect
 from dragoman.ir.effort import effort_for, nearest
 from dragoman.ir.failures import UnsupportedError
 from dragoman.ir.losses import Ledger
@@ -18,6 +19,7 @@ from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.message_encoding import encode_cache, encode_messages
 from dragoman.protocols.openai_chat.tool_encoding import encode_tools
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.vendors.openai.caching import SETTINGS
 from dragoman.vendors.openai.formats import schema_fields, takes_json_mode, with_format_told
 
 _TIERS: Final = {"standard_only": "default"}
@@ -49,7 +51,7 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
         if target.dialect.stream_options:
             body["stream_options"] = {"include_usage": True}
     for extra in request.extras:
-        if _is_carried(extra, tally) and extra.name not in body:
+        if _is_carried(extra, target.dialect, tally) and extra.name not in body:
             body[extra.name] = extra.value
     tally.settle()
     return msgspec.json.encode(body)
@@ -204,11 +206,15 @@ def _encode_identity(request: Request, target: Target, tally: Tally) -> dict[str
     return fields
 
 
-def _is_carried(extra: Extra, tally: Tally) -> bool:
+def _is_carried(extra: Extra, dialect: Dialect, tally: Tally) -> bool:
     """Tell whether a field goes on as it came. Raises UnsupportedError for one that may be neither carried nor left out."""
     is_own = extra.origin == ORIGIN
     if extra.matters and (not is_own or extra.name in _UNTRANSLATED):
         raise UnsupportedError(f"`{extra.name}` cannot be carried to this model", param=extra.name)
     if not is_own:
         tally.add("extra_field", extra.name, f"`{extra.name}`")
-    return is_own
+        return False
+    if extra.name in SETTINGS and not dialect.prompt_cache_key:
+        tally.add("cache_key", extra.name, f"`{extra.name}`")
+        return False
+    return True

@@ -19,6 +19,7 @@ from dragoman.protocols.openai_responses.losses import Notes
 from dragoman.protocols.openai_responses.request_decoding import ENCRYPTED
 from dragoman.protocols.openai_responses.tool_encoding import encode_tools
 from dragoman.protocols.openai_responses.wire import ORIGIN
+from dragoman.vendors.openai.caching import SETTINGS
 from dragoman.vendors.openai.formats import schema_fields, takes_json_mode, with_format_told
 
 Wire = dict[str, Any]
@@ -64,7 +65,7 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
         body["include"] = [ENCRYPTED]
     if request.stream:
         body["stream"] = True
-    _add_extras(body, request, notes)
+    _add_extras(body, request, target, notes)
     body["input"] = encode_items(request, target, notes)  # last, so that a longer history is a longer body
     return msgspec.json.encode(body)
 
@@ -180,7 +181,7 @@ def _encode_identity(request: Request, target: Target, notes: Notes) -> Wire:
 # Extras -------------------------------------------------------------------------------------------------------------------
 
 
-def _add_extras(body: Wire, request: Request, notes: Notes) -> None:
+def _add_extras(body: Wire, request: Request, target: Target, notes: Notes) -> None:
     """Put this protocol's own fields back where they were, and the sibling's where they belong; `a.b` stands in `a`."""
     for extra in request.extras:
         name = extra.name if extra.origin == ORIGIN else _SHARED.get(extra.name) if extra.origin == _SIBLING else None
@@ -188,6 +189,8 @@ def _add_extras(body: Wire, request: Request, notes: Notes) -> None:
             raise UnsupportedError(f"`{extra.name}` cannot be carried to this model", param=extra.name)
         if name is None:
             notes.add("extra_field", extra.name, f"`{extra.name}`")
+        elif name in SETTINGS and not target.dialect.prompt_cache_key:
+            notes.add("cache_key", extra.name, f"`{extra.name}`")
         elif name == "include":
             body["include"] = [*body.get("include", ()), *_names_of(extra.value)]
         else:
