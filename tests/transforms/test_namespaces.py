@@ -62,7 +62,11 @@ def test_both_names_make_one_and_the_description_is_told_once() -> None:
     assert (
         spawn.description == "About all tools whose names begin with `agents__`: For work beside this.\n\nStarts one."
     )
-    assert [loss.code for loss in ledger] == ["tool_namespace"] * 2
+    (loss,) = ledger
+    assert (loss.code, loss.reason) == (
+        "tool_namespace",
+        "the tools of `agents` travel as `agents__spawn`, `agents__wait`",
+    )
 
 
 def test_names_that_are_taken_are_left_alone() -> None:

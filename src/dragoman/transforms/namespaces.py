@@ -19,7 +19,7 @@ NO_SPACES: Final[Spaces] = {}
 def flatten(request: Request, ledger: Ledger) -> tuple[Request, Spaces]:
     """Return `request` without namespaces, in its tools, its choice and the calls of its history, and how to undo that.
 
-    A namespace's description goes in front of that of its first tool. Without namespaces the same object comes back.
+    A namespace is one loss; its description goes in front of that of its first tool. Without namespaces the same object comes back.
     """
     spaced = dict.fromkeys(_spaced_names(request))
     if not spaced:
@@ -29,9 +29,9 @@ def flatten(request: Request, ledger: Ledger) -> tuple[Request, Spaces]:
     for full_name in spaced:
         flat[full_name] = _free(_BETWEEN.join(full_name), taken)
         taken.add(flat[full_name])
-        ledger.emulated(
-            "tool_namespace", "tools", f"`{full_name[1]}` of `{full_name[0]}` travels as `{flat[full_name]}`"
-        )
+    for space in dict.fromkeys(space for space, _ in flat):
+        names = ", ".join(f"`{name}`" for (its_space, _), name in flat.items() if its_space == space)
+        ledger.emulated("tool_namespace", "tools", f"the tools of `{space}` travel as {names}")
     flattened = msgspec.structs.replace(
         request,
         tools=_flat_tools(request.tools, flat),

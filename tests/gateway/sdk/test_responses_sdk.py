@@ -318,6 +318,28 @@ def test_free_text_streams_piece_by_piece(gpt: openai.OpenAI, chat: ExactUpstrea
     assert deltas == ["*** ", "ü", "\n-a"]
 
 
+def test_free_text_under_a_first_name_comes_back_as_both(
+    gpt: openai.OpenAI, chat: ExactUpstream, messages: ExactUpstream, gemini: ExactUpstream, streams: bool
+) -> None:
+    """Codex's scripts, which come as an item."""
+    run = {"type": "custom", "name": "exec", "description": "Runs it.", "format": {"type": "text"}}
+    group: dict[str, Any] = {"type": "namespace", "name": "functions", "description": "", "tools": [run]}
+    tools: Any = {"type": "additional_tools", "role": "developer", "tools": [group]}
+    script = 'text("ä\\n");\n'
+    arguments = json.dumps({"input": script})
+    answers = {
+        CHAT: chat_answer(completion(calls=[call("call_1", "functions__exec", arguments)]), streams=streams),
+        CLAUDE: messages_answer(message(tool_use("call_1", "functions__exec", input=script)), streams=streams),
+        GEMINI: gemini_answer(content(function_call("functions__exec", "call_1", input=script)), streams=streams),
+    }
+    for model, upstream in {CHAT: chat, CLAUDE: messages, GEMINI: gemini}.items():
+        upstream.answers(answers[model])
+        told = ask_responses(gpt, streams=streams, model=model, input=[tools, {"role": "user", "content": "Go on"}])
+        (item,) = (one for one in told.reply.output if one.type == "custom_tool_call")
+        assert (item.namespace, item.name, item.input) == ("functions", "exec", script)
+        assert "functions__exec" in json.dumps(upstream.last)
+
+
 def test_tools_under_a_first_name_come_back_in_it(
     gpt: openai.OpenAI, chat: ExactUpstream, messages: ExactUpstream, gemini: ExactUpstream, streams: bool
 ) -> None:
