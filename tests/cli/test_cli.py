@@ -540,6 +540,7 @@ def test_the_doctor_examines_the_claude_cli(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout.decode()
     assert "login: none" in done.stdout.decode()
     assert "ok     parallel-calls" in done.stdout.decode()
+    assert "history: told message by message" in done.stdout.decode()
     file.write_text('[providers.claude]\nkind = "claude-agent"\n[claude]\ncli = "/nowhere"\n')
     missing = run("doctor", "claude", "--config", str(file))
     assert missing.returncode == 2

@@ -23,6 +23,7 @@ def claude(settings: Settings) -> int:
 
 async def _examine(settings: Settings) -> int:
     from dragoman.engine.ports import Timeouts
+    from dragoman.upstreams.claude_agent.abilities import abilities_of
     from dragoman.upstreams.claude_agent.about import summary
     from dragoman.upstreams.claude_agent.agent import ClaudeAgent
     from dragoman.upstreams.claude_agent.environment import find_cli
@@ -42,4 +43,6 @@ async def _examine(settings: Settings) -> int:
     checks = await run_checks(settings, DIALECT)
     for check in checks:
         print(f"{'ok    ' if check.holds else 'FAILED'} {check.name}: {check.problem or check.what}")
+    for what, way in abilities_of(checks).summary.items():
+        print(f"{what.replace('_', ' ')}: {way}")
     return 0 if about is not None and all(check.holds for check in checks) else 1

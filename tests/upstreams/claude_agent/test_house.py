@@ -52,7 +52,7 @@ class Street:
         self.refuses = False
         self.house = House(self.spawn, Claude(**{"spares": 0, **limits}))
 
-    async def spawn(self) -> Session:
+    async def spawn(self, transcript: bytes | None) -> Session:
         await asyncio.sleep(0)
         if self.refuses:
             raise CliError("no")

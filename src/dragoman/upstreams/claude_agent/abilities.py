@@ -1,13 +1,10 @@
 """What the CLI in use can do, and what is done about what it cannot."""
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Final
 
 import msgspec
-from msgspec import Raw
-
-_TEXTUAL: Final = frozenset({"text", "tool_use", "tool_result"})
-_REASONING: Final = frozenset({"thinking", "redacted_thinking"})
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -23,50 +20,34 @@ class Check(msgspec.Struct, frozen=True):
         return self.problem is None
 
 
+class History(Enum):
+    """The ladder: how a process is told what was said before it came, the best way first."""
+
+    TOLD = "told message by message"
+    RESUMED = "resumed from a transcript"
+    QUOTED = "quoted in one message"
+
+
 class Abilities(msgspec.Struct, frozen=True):
     """What there is another way for, when it does not hold: a history that is told, several calls in one turn."""
 
-    history: bool = True
+    history: History = History.TOLD
     parallel_calls: bool = True
+
+    @property
+    def summary(self) -> Mapping[str, str]:
+        """How it is done, in words."""
+        return {"history": self.history.value, "tool_calls": "in parallel" if self.parallel_calls else "one a turn"}
+
+
+TOLD: Final = "history"
+RESUMED: Final = "transcript"
+PARALLEL: Final = "parallel-calls"
+"""The names of the checks that decide."""
 
 
 def abilities_of(checks: Iterable[Check]) -> Abilities:
     """Return what the checks leave of them."""
     failed = {check.name for check in checks if not check.holds}
-    return Abilities(history="history" not in failed, parallel_calls="parallel-calls" not in failed)
-
-
-def flattened(messages: Iterable[tuple[str, Raw]]) -> Raw:
-    """Return a conversation as one user's message: a text that quotes what was said, and the pictures and files of it.
-
-    The last rung of the ladder, for a CLI that takes no history.
-    """
-    lines: list[str] = []
-    others: list[Any] = []
-    for role, content in messages:
-        said = msgspec.json.decode(content)
-        for block in [{"type": "text", "text": said}] if isinstance(said, str) else said:
-            kind = block["type"]
-            if kind in _TEXTUAL:
-                lines.append(f"{role}: {_quoted(block, others)}")
-            elif kind not in _REASONING:
-                lines.append(f"{role}: [{kind} {len(others) + 1}, below]")
-                others.append(block)
-    text = "This is the conversation so far; answer its last message.\n\n" + "\n\n".join(lines)
-    return Raw(msgspec.json.encode([{"type": "text", "text": text}, *others]))
-
-
-def _quoted(block: dict[str, Any], others: list[Any]) -> str:
-    match block:
-        case {"type": "text", "text": text}:
-            return str(text)
-        case {"type": "tool_use"}:
-            return f"calls {block['name']} ({block['id']}) with {msgspec.json.encode(block['input']).decode()}"
-        case _:
-            content = block.get("content") or ""
-            parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-            media = [part for part in parts if part["type"] != "text"]
-            others += media
-            words = "\n".join(part["text"] for part in parts if part["type"] == "text")
-            outcome = "failed" if block.get("is_error") else "answered"
-            return f"the call {block['tool_use_id']} {outcome}: {words}" + " [below]" * len(media)
+    quoted_or_resumed = History.QUOTED if RESUMED in failed else History.RESUMED
+    return Abilities(quoted_or_resumed if TOLD in failed else History.TOLD, PARALLEL not in failed)

@@ -7,6 +7,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +27,7 @@ from dragoman.upstreams.claude_agent.conversation import advance_by_reply
 from dragoman.upstreams.claude_agent.environment import arguments, environment, find_cli
 from dragoman.upstreams.claude_agent.house import House
 from dragoman.upstreams.claude_agent.process import Process
-from dragoman.upstreams.claude_agent.prompt import RESERVED, read_prompt
+from dragoman.upstreams.claude_agent.prompt import RESERVED, note_step_down, read_prompt
 from dragoman.upstreams.claude_agent.session import Session
 
 _LOG: Final = logging.getLogger("dragoman.upstreams")
@@ -60,7 +61,7 @@ class ClaudeAgent:
         self._is_closed = False
         self._about: About | None = None
         self._looked = 0.0
-        self._abilities = Abilities()
+        self.abilities = Abilities()
         self._checks: Sequence[Check] = ()
         self._testing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[About | None] | None = None
@@ -73,14 +74,9 @@ class ClaudeAgent:
         for name, other in renames.there.items():
             turn.ledger.emulated("tool_name", "tools", f"`{name}` travels as `{other}` and comes back in the reply")
         model, restored = request.model, RestoreNames(renames)
-        prompt = read_prompt(request, Target(self.provider, model, self._dialect), turn.ledger, self._abilities)
-        if prompt.flattened is not None and not self.house.knows(prompt):
-            turn.ledger.degraded(
-                "history_flattened",
-                "messages",
-                "this version of the CLI takes no history: it is quoted",
-                changes_meaning=True,
-            )
+        prompt = read_prompt(request, Target(self.provider, model, self._dialect), turn.ledger, self.abilities)
+        if not self.house.knows(prompt):
+            note_step_down(prompt, turn.ledger)
         if turn.is_strict:
             refuse_losses(turn.ledger)
         session = await self.house.take(prompt, turn.session)
@@ -112,7 +108,7 @@ class ClaudeAgent:
         if self._looking is not None:
             await asyncio.wait((self._looking,))
         self._checks = await test()
-        self._abilities = abilities_of(self._checks)
+        self.abilities = abilities_of(self._checks)
         for check in self._checks:
             if not check.holds:
                 _LOG.warning("the Claude CLI fails its self-test `%s`: %s", check.name, check.problem)
@@ -128,6 +124,7 @@ class ClaudeAgent:
         return {
             "mode": "passthrough",
             **summary(self._about),
+            **self.abilities.summary,
             "self_test": {check.name: check.problem or "ok" for check in self._checks},
             "processes": msgspec.to_builtins(self.house.counts),
         }
@@ -169,26 +166,30 @@ class ClaudeAgent:
         if self._folder is not None:
             self._folder.cleanup()
 
-    async def _spawn(self) -> Session:
+    async def _spawn(self, transcript: bytes | None = None) -> Session:
         """Start a process, and wait until it is ready to be told something."""
         id = str(uuid.uuid4())
-        start = self._start
-        process = await Process.spawn(arguments(start.cli, id), start.environment, start.folder or self._own_folder())
+        start, own = self._start, self._own_folder()
+        past = None if transcript is None else own / f"{id}.jsonl"
+        if past is not None and transcript is not None:
+            past.write_bytes(transcript)
+        process = await Process.spawn(arguments(start.cli, id, past), start.environment, start.folder or str(own))
+        session = Session(id, process, past)
         self._booting.add(process)
         try:
             if self._is_closed:
                 process.kill()  # it has nobody to talk to any more: the question fails
             await process.ask("mcp_status")
         except BaseException:
-            process.kill()
-            await process.gone()
+            session.kill()
+            await session.gone()
             raise
         finally:
             self._booting.discard(process)
-        return Session(id, process)
+        return session
 
-    def _own_folder(self) -> str:
+    def _own_folder(self) -> Path:
         """Return the empty folder that processes without a `workdir` run in: the CLI tells the model its name."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="dragoman-claude-")
-        return self._folder.name
+        return Path(self._folder.name)

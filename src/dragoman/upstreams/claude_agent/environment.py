@@ -77,9 +77,10 @@ def find_cli(settings: Settings) -> str:
     raise SettingsError(f"the Claude Agent SDK {what}", hint="pip install 'dragoman[claude]', or set `claude.cli`")
 
 
-def arguments(cli: str, session_id: str) -> list[str]:
-    """Return the command to run for a conversation that is to be called `session_id` (a UUID)."""
-    return [cli, *_ARGUMENTS, f"--session-id={session_id}"]
+def arguments(cli: str, session_id: str, transcript: Path | None = None) -> list[str]:
+    """Return the command to run for a conversation that is to be called `session_id` (a UUID), and may resume from a transcript."""
+    past = () if transcript is None else (f"--resume={transcript}", "--fork-session")
+    return [cli, *_ARGUMENTS, f"--session-id={session_id}", *past]
 
 
 def environment(

@@ -15,8 +15,8 @@ from dragoman.upstreams.claude_agent.process import CliError
 from dragoman.upstreams.claude_agent.prompt import Prompt
 from dragoman.upstreams.claude_agent.session import Session, State
 
-Spawn = Callable[[], Awaitable[Session]]
-"""Starts a process. Raises CliError."""
+Spawn = Callable[[bytes | None], Awaitable[Session]]
+"""Starts a process, which resumes from a transcript if there is one. Raises CliError."""
 
 _RETRY_AFTER: Final = "5"
 
@@ -130,7 +130,7 @@ class House:
         # Nothing is awaited between the room and the place in it.
         self._arriving += 1
         try:
-            session = await self._started()
+            session = await self._started(prompt.transcript)
         except BaseException:
             self._wake()
             raise
@@ -146,18 +146,18 @@ class House:
         self.prepare()
         return session
 
-    async def _started(self) -> Session:
-        while self._spares:
+    async def _started(self, transcript: bytes | None) -> Session:
+        while self._spares and transcript is None:
             session = self._spares.popleft()
             if session.is_alive:
                 return session
-        return await self._spawned()
+        return await self._spawned(transcript)
 
-    async def _spawned(self) -> Session:
+    async def _spawned(self, transcript: bytes | None = None) -> Session:
         self._starting += 1
         try:
             async with self._may_spawn:
-                return await self._spawn()
+                return await self._spawn(transcript)
         finally:
             self._starting -= 1
 

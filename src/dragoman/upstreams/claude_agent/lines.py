@@ -195,11 +195,17 @@ def user(content: Raw, *, asks: bool = True) -> bytes:
 
 
 def assistant(content: Raw, model: str, number: int) -> bytes:
-    """Return a message of the model's from the past.
+    """Return a message of the model's from the past."""
+    message = past_message(content, model, number)
+    return _json({"type": "assistant", "message": message, "parent_tool_use_id": None, "session_id": "default"}) + b"\n"
+
+
+def past_message(content: Raw, model: str, number: int) -> dict[str, Any]:
+    """Return what the model once said as the upstream would have sent it.
 
     With another model in it, or none, the CLI leaves its reasoning out.
     """
-    message = {
+    return {
         "id": f"msg_past_{number}",
         "type": "message",
         "role": "assistant",
@@ -209,4 +215,3 @@ def assistant(content: Raw, model: str, number: int) -> bytes:
         "stop_sequence": None,
         "usage": {"input_tokens": 0, "output_tokens": 0},
     }
-    return _json({"type": "assistant", "message": message, "parent_tool_use_id": None, "session_id": "default"}) + b"\n"

@@ -11,6 +11,11 @@ LOSES: Final = (
     LossNote("cache_breakpoint", "the CLI sets its own breakpoints"),
     LossNote("error_media", "a tool result that is an error holds text only"),
     LossNote("history_flattened", "this version of the CLI takes no history: it is quoted in one message"),
+    LossNote(
+        "history_resumed",
+        "this version of the CLI takes no history by its input: it is started with a transcript; behind results at its end "
+        "it says that no reply was asked for, and is told to go on",
+    ),
     LossNote("parallel_calls", "this version of the CLI takes one call a turn"),
     LossNote("tool_field", "of a tool the CLI passes on name, description and schema"),
     LossNote(

@@ -11,8 +11,9 @@ from dragoman.ir.failures import RequestError, UnsupportedError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import ATTRIBUTION, HostedTool, Request
 from dragoman.protocols.anthropic_messages import PROTOCOL
-from dragoman.upstreams.claude_agent.abilities import Abilities, flattened
+from dragoman.upstreams.claude_agent.abilities import Abilities, History
 from dragoman.upstreams.claude_agent.conversation import advance, opening
+from dragoman.upstreams.claude_agent.past import GO_ON, ends_with_results, flattened, transcript
 
 _ALL: Final = Abilities()
 _json: Final = msgspec.json.encode
@@ -50,8 +51,15 @@ class Prompt(msgspec.Struct, frozen=True):
     tools: Raw
     names: frozenset[str]
     flags: Raw
-    flattened: Raw | None = None
-    """All of it as one message, for a CLI that takes no history."""
+    transcript: bytes | None = None
+    """What a process is started with that does not take the history by its input."""
+    instead: Raw | None = None
+    """What is said first to a process that knows nothing yet, if that is not `now`."""
+
+    @property
+    def told(self) -> tuple[Said, ...]:
+        """The messages that a process is told one by one, before `now`."""
+        return self.history if self.transcript is None and self.instead is None else ()
 
 
 class _Body(msgspec.Struct):
@@ -95,9 +103,7 @@ def read_prompt(request: Request, target: Target, ledger: Ledger, abilities: Abi
     if b'"cache_control"' in encoded:
         ledger.dropped("cache_breakpoint", "cache_control", "the CLI sets its own breakpoints")
     history, now = tuple(body.messages[: last + 1]), _joined(body.messages[last + 1 :])
-    fallback = None
-    if history and not abilities.history:
-        fallback = flattened((said.role, said.content) for said in body.messages)
+    written, instead = _other_way(abilities.history, history, now, target.model) if history else (None, None)
     return Prompt(
         model=target.model,
         system=system,
@@ -108,8 +114,36 @@ def read_prompt(request: Request, target: Target, ledger: Ledger, abilities: Abi
         tools=Raw(_json(tools)),
         names=frozenset(tool["name"] for tool in tools),
         flags=_flags(fields, target.model, keeps_limit=request.max_tokens is not None),
-        flattened=fallback,
+        transcript=written,
+        instead=instead,
     )
+
+
+def _other_way(way: History, history: tuple[Said, ...], now: Raw, model: str) -> tuple[bytes | None, Raw | None]:
+    """Return the transcript to start a process with, if any, and what is said to it in place of `now`."""
+    before = [(said.role, said.content) for said in history]
+    match way:
+        case History.TOLD:
+            return None, None
+        case History.RESUMED if ends_with_results(now):
+            # Results that come to a resumed process by its input are taken for those of a call that was interrupted.
+            return transcript([*before, ("user", now)], model), GO_ON
+        case History.RESUMED:
+            return transcript(before, model), None
+        case History.QUOTED:
+            return None, flattened([*before, ("user", now)])
+
+
+def note_step_down(prompt: Prompt, ledger: Ledger) -> None:
+    """Record in which other way a process that knows nothing yet is told the history."""
+    if prompt.transcript is not None and prompt.instead is None:
+        ledger.emulated("history_resumed", "messages", "the CLI was started with a transcript of it")
+    elif prompt.transcript is not None:
+        problem = "the CLI was started with a transcript of it, and told to go on from the results at its end"
+        ledger.degraded("history_resumed", "messages", problem, changes_meaning=True)
+    elif prompt.instead is not None:
+        problem = "this version of the CLI takes no history: it is quoted"
+        ledger.degraded("history_flattened", "messages", problem, changes_meaning=True)
 
 
 def _refuse_hosted(request: Request) -> None:

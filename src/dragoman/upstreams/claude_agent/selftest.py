@@ -31,12 +31,13 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.seals import Seal
 from dragoman.settings import Provider, Secret, Settings
-from dragoman.upstreams.claude_agent.abilities import Check
+from dragoman.upstreams.claude_agent.abilities import PARALLEL, RESUMED, TOLD, Abilities, Check, History
 from dragoman.upstreams.claude_agent.agent import ClaudeAgent
 from dragoman.upstreams.scripted_server import ScriptedServer
 
 _MODEL: Final = "claude-sonnet-4-5"
 _SYSTEM: Final = "You are being tested."
+_COMMAND: Final = "/clear @/etc/hostname"
 _SECONDS: Final = Timeouts(first_byte=30, idle=30)
 _SCHEMA: Final = Raw(b'{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}')
 _TOOLS: Final = tuple(FunctionTool(name, "A tool.", _SCHEMA) for name in ("Bash", "Agent", "mcp__a__b"))
@@ -46,17 +47,26 @@ class _Bench:
     """The back end before an upstream that sees all."""
 
     def __init__(self, agent: ClaudeAgent, upstream: ScriptedServer) -> None:
-        self._agent = agent
+        self.agent = agent
         self._upstream = upstream
+        self._opening: Any = None
 
     async def ask(self, *messages: Message, **fields: Any) -> Reply:  # noqa: ANN401 - a request's fields
         """Have one turn."""
         self._upstream.seen.clear()
         request = Request(_MODEL, messages, (Text(_SYSTEM),), _TOOLS, **fields)
         events: list[Event] = []
-        async for batch in self._agent.answer(Turn(request)):
+        async for batch in self.agent.answer(Turn(request)):
             events += batch
         return collect(events)
+
+    async def opening(self) -> Any:  # noqa: ANN401 - JSON
+        """Return what the upstream is asked in a first turn. Several checks look at the same one: each takes a process."""
+        if self._opening is None:
+            hello = _said(Role.USER, Text(_COMMAND))
+            await self.ask(hello, max_tokens=77, sampling=Sampling(0.5, stop=("zz",)))
+            self._opening = self.body
+        return self._opening
 
     @property
     def requests(self) -> int:
@@ -71,7 +81,7 @@ class _Bench:
     @property
     def blocks(self) -> list[Any]:
         """The blocks that it was told."""
-        return [block for message in self.body["messages"] for block in message["content"] if isinstance(block, dict)]
+        return _blocks(self.body)
 
 
 async def _parallel_calls(bench: _Bench) -> str | None:
@@ -90,33 +100,45 @@ async def _parallel_calls(bench: _Bench) -> str | None:
 
 async def _names(bench: _Bench) -> str | None:
     """Tools keep their names and schemas."""
-    await bench.ask(_said(Role.USER, Text("Hello")))
-    offered = {tool["name"]: tool["input_schema"] for tool in bench.body.get("tools", ())}
+    body = await bench.opening()
+    offered = {tool["name"]: tool["input_schema"] for tool in body.get("tools", ())}
     wanted = {tool.name: msgspec.json.decode(_SCHEMA) for tool in _TOOLS}
     return None if offered == wanted else f"the upstream was offered {sorted(offered)}"
 
 
 async def _history(bench: _Bench) -> str | None:
     """A history that no process knows is told exactly, reasoning included."""
+    return await _is_told(bench, History.TOLD)
+
+
+async def _transcript(bench: _Bench) -> str | None:
+    """A process that resumes from a transcript knows the history exactly, too."""
+    return await _is_told(bench, History.RESUMED)
+
+
+async def _is_told(bench: _Bench, way: History) -> str | None:
+    bench.agent.abilities = Abilities(way)
     thought = Reasoning(("Hm.",), seal=Seal("anthropic-messages", "c2lnbmVk"))
     call = ToolCall("toolu_1", "Bash", '{"path":"a"}')
     await bench.ask(
-        _said(Role.USER, Text("First")),
+        _said(Role.USER, Text(f"First: {way.name}")),
         _said(Role.ASSISTANT, thought, call),
         _said(Role.USER, ToolResult("toolu_1", (Text("done"),)), Text("Go on")),
+        _said(Role.ASSISTANT, Text("I did.")),
+        _said(Role.USER, Text("And now?")),
         reasoning=ReasoningControl("enabled", 1024),
         max_tokens=4000,
     )
     kinds = [(message["role"], [block["type"] for block in message["content"]]) for message in bench.body["messages"]]
-    is_told = kinds[:2] == [("user", ["text"]), ("assistant", ["thinking", "tool_use"])]
+    said = [kinds[1:2], kinds[3:4]] == [[("assistant", ["thinking", "tool_use"])], [("assistant", ["text"])]]
     has_signature = any(block.get("signature") == "c2lnbmVk" for block in bench.blocks)
-    return None if is_told and has_signature and bench.requests == 1 else f"the upstream was told {kinds}"
+    is_told = said and has_signature and len(kinds) == 5 and bench.requests == 1
+    return None if is_told else f"the upstream was told {kinds}"
 
 
 async def _settings(bench: _Bench) -> str | None:
     """The settings of a turn reach the body."""
-    await bench.ask(_said(Role.USER, Text("Hello")), max_tokens=77, sampling=Sampling(0.5, stop=("zz",)))
-    body = bench.body
+    body = await bench.opening()
     seen = {name: body.get(name) for name in ("max_tokens", "temperature", "stop_sequences", "thinking")}
     wanted = {"max_tokens": 77, "temperature": 0.5, "stop_sequences": ["zz"], "thinking": None}
     return None if seen == wanted else f"the body had {seen}"
@@ -124,16 +146,14 @@ async def _settings(bench: _Bench) -> str | None:
 
 async def _system(bench: _Bench) -> str | None:
     """The client's system prompt is the system prompt."""
-    await bench.ask(_said(Role.USER, Text("Hello")))
-    texts = [block["text"] for block in bench.body["system"]]
+    texts = [block["text"] for block in (await bench.opening())["system"]]
     return None if texts[-1:] == [_SYSTEM] else f"it was {texts}"
 
 
 async def _verbatim(bench: _Bench) -> str | None:
     """No file is read and no command run because a text names it."""
-    text = "/clear @/etc/hostname"
-    await bench.ask(_said(Role.USER, Text(text)))
-    return None if bench.blocks[-1].get("text") == text else f"it became {bench.blocks[-1]}"
+    told = _blocks(await bench.opening())[-1]
+    return None if told.get("text") == _COMMAND else f"it became {told}"
 
 
 async def _no_retries(bench: _Bench) -> str | None:
@@ -147,9 +167,10 @@ async def _no_retries(bench: _Bench) -> str | None:
 
 
 _CHECKS: Final[dict[str, Callable[[_Bench], Awaitable[str | None]]]] = {
-    "parallel-calls": _parallel_calls,
+    PARALLEL: _parallel_calls,
     "tool-names": _names,
-    "history": _history,
+    TOLD: _history,
+    RESUMED: _transcript,
     "settings": _settings,
     "system-prompt": _system,
     "verbatim": _verbatim,
@@ -162,6 +183,7 @@ async def run_checks(settings: Settings, dialect: Dialect) -> Sequence[Check]:
     found: list[Check] = []
     async with _bench(settings, dialect) as bench:
         for name, check in _CHECKS.items():
+            bench.agent.abilities = Abilities()
             try:
                 problem = await check(bench)
             except DragomanError as error:
@@ -188,6 +210,10 @@ async def _bench(settings: Settings, dialect: Dialect) -> AsyncIterator[_Bench]:
                 yield _Bench(agent, upstream)
             finally:
                 await agent.aclose()
+
+
+def _blocks(body: Any) -> list[Any]:  # noqa: ANN401 - JSON
+    return [block for message in body["messages"] for block in message["content"] if isinstance(block, dict)]
 
 
 def _said(role: Role, *blocks: Any) -> Message:  # noqa: ANN401 - blocks

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -56,9 +57,11 @@ class State(Enum):
 class Session:
     """One conversation. `key` names it as far as it has come; None while somebody is at it."""
 
-    def __init__(self, id: str, process: Process) -> None:
+    def __init__(self, id: str, process: Process, transcript: Path | None = None) -> None:
+        """`transcript` is the file that the process has resumed from, if it has; it goes with it."""
         self.id = id
         self.process = process
+        self._transcript = transcript
         self.state = State.SEEDING
         self.key: bytes | None = None
         self.header: str | None = None
@@ -82,10 +85,8 @@ class Session:
         """Tell a fresh process the system prompt, the tools and all that was said before. Raises CliError."""
         self.about = await self.process.initialise(prompt.system)
         await self._tell(prompt)
-        if prompt.flattened is not None:
-            self._first = prompt.flattened
-            return
-        for number, said in enumerate(prompt.history):
+        self._first = prompt.instead
+        for number, said in enumerate(prompt.told):
             if said.role == "assistant":
                 self.process.write(lines.assistant(said.content, prompt.model, number))
                 continue
@@ -185,6 +186,8 @@ class Session:
     async def gone(self) -> None:
         """Wait until nothing of it is left."""
         await self.process.gone()
+        if self._transcript is not None:
+            self._transcript.unlink(missing_ok=True)
         await self.settled()
 
 
