@@ -9,13 +9,15 @@ figures are those of a machine that has a little else to do; compare them within
 import argparse
 import asyncio
 import os
+import resource
 import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -36,16 +38,20 @@ TOOLS = tuple(FunctionTool(name, f"{name} something.") for name in ("Read", "Wri
 TARGETS = {"live": 0.120, "spare": 0.400}
 """Seconds on an idle machine with two cores."""
 FOLLOW_UPS = 18
+IDLE_SECONDS = 3
 TIMES_FASTER = 8
 
 
 class Upstream(ScriptedServer):
-    """Knows when it was asked last."""
+    """Knows when it was asked last, and may `look` at whoever asks."""
 
     asked_at = 0.0
+    look: Callable[[], None] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.asked_at = time.perf_counter()
+        if self.look is not None:
+            self.look()
         await super().__call__(scope, receive, send)
 
 
@@ -109,13 +115,22 @@ async def spare(upstream: Upstream, home: str, rounds: int) -> list[float]:
 
 
 @dataclass
+class Cost:
+    """What a request takes, on average: CPU time, and memory that is shared with nobody."""
+
+    cpu_ms: float
+    memory_mb: float
+
+
+@dataclass
 class Live:
     """Follow-ups of live conversations."""
 
     seconds: list[float]
     kept: int
-    cpu_ms: float
-    memory_mb: float
+    cost: Cost
+    idle_cpu: float
+    """Of a core, while nobody asks."""
 
 
 async def live(upstream: Upstream, home: str) -> Live:
@@ -133,12 +148,14 @@ async def live(upstream: Upstream, home: str) -> Live:
                 waited, used = await one.say(f"And then? {turn}")
                 seconds.append(waited)
                 kept += used == session
-        cpu = (sum(map(cpu_seconds, pids)) - before) / FOLLOW_UPS
+        after = sum(map(cpu_seconds, pids))
+        await asyncio.sleep(IDLE_SECONDS)
+        idle = (sum(map(cpu_seconds, pids)) - after) / IDLE_SECONDS / len(pids)
         memory = sum(map(own_mb, pids)) / len(pids)
-    return Live(seconds, kept, cpu * 1000, memory)
+    return Live(seconds, kept, Cost((after - before) / FOLLOW_UPS * 1000, memory), idle)
 
 
-async def naive(upstream: Upstream, home: str, rounds: int) -> list[float]:
+async def naive(upstream: Upstream, home: str, rounds: int) -> tuple[list[float], Cost]:
     """Start a process for each request, as `claude -p` does."""
     settings = settings_for(upstream, home)
     command = [
@@ -152,20 +169,31 @@ async def naive(upstream: Upstream, home: str, rounds: int) -> list[float]:
         "--no-session-persistence",
     ]
     own = environment(settings, os.environ, Secret("sk-ant-none"), upstream.base_url)
-    found = []
+    none = subprocess.DEVNULL
+    found: list[float] = []
+    memory: list[float] = []
+    spent = children_cpu_seconds()
     for _ in range(rounds):
         began = time.perf_counter()
         process = await asyncio.create_subprocess_exec(
-            *command, f"Hello {uuid.uuid4()}", env=own, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            *command, f"Hello {uuid.uuid4()}", env=own, cwd=home, stdin=none, stdout=none, stderr=none
         )
+        upstream.look = partial(lambda pid: memory.append(own_mb(pid)), process.pid)
         await process.wait()
         found.append(upstream.asked_at - began)
-    return found
+    upstream.look = None
+    return found, Cost((children_cpu_seconds() - spent) / rounds * 1000, sum(memory) / len(memory))
 
 
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def children_cpu_seconds() -> float:
+    """What the processes took that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def own_mb(pid: int) -> float:
@@ -177,21 +205,25 @@ def own_mb(pid: int) -> float:
 async def measure(rounds: int) -> bool:
     with tempfile.TemporaryDirectory(prefix="dragoman-bench-") as home:
         async with Upstream("anthropic-messages") as upstream:
+            slow, one_process = await naive(upstream, home, rounds)
             by_name = {
-                "one process a request": await naive(upstream, home, rounds),
+                "one process a request": slow,
                 "cold": await cold(upstream, home, rounds),
                 "spare": await spare(upstream, home, rounds),
             }
             follow_ups = await live(upstream, home)
             by_name["live"] = follow_ups.seconds
-    slowest = median(by_name["one process a request"])
+    slowest = median(slow)
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"{'time until the upstream is asked':34} {'median':>8} {'best':>8} {'worst':>8} {'faster':>7}")
     for name, seconds in by_name.items():
         row = [median(seconds), min(seconds), max(seconds)]
         print(f"{name:34} {' '.join(f'{value * 1000:5.0f} ms' for value in row)} {slowest / row[0]:6.1f}x")
     print(f"follow-ups that found their process: {follow_ups.kept} of {FOLLOW_UPS}")
-    print(f"a live conversation: {follow_ups.memory_mb:.0f} MB of its own, {follow_ups.cpu_ms:.0f} ms of CPU a turn")
+    print(f"{'cost of a request':34} {'CPU':>8} {'memory of its own':>18}")
+    for name, cost in (("one process a request", one_process), ("live", follow_ups.cost)):
+        print(f"{name:34} {cost.cpu_ms:5.0f} ms {cost.memory_mb:15.0f} MB")
+    print(f"a live conversation that nobody asks takes {follow_ups.idle_cpu:.1%} of a core")
     reached = {name: median(by_name[name]) <= limit for name, limit in TARGETS.items()}
     reached["times faster"] = slowest / median(by_name["live"]) >= TIMES_FASTER
     reached["found"] = follow_ups.kept == FOLLOW_UPS
