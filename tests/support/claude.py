@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from dragoman.settings import Claude, Provider, Secret, Server
+from dragoman.settings import Claude, Provider, Secret
 from dragoman.upstreams.claude_agent.agent import ClaudeAgent
+from dragoman.upstreams.claude_agent.session import State
 from tests.support.gateway import RunningGateway
 
 MODEL = "claude-sonnet-4-5"
@@ -20,15 +21,18 @@ TOOLS = [{"name": name, "description": f"{name} a file", "input_schema": _SCHEMA
 _REMINDERS = ("<system-reminder>\n# Environment", "<system-reminder>\nYou are powered", "<system-reminder>\nToday's")
 
 
+_NO_KEY = Secret("sk-ant-none")
+
+
 class ClaudeGateway(RunningGateway):
     """Runs while inside; `home` is all that the CLI has of a home."""
 
-    def __init__(self, url: str, home: Path, server: Server | None = None, **claude: Any) -> None:
+    def __init__(self, url: str, home: Path, api_key: Secret | None = _NO_KEY, **claude: Any) -> None:
         environment = {"HOME": Secret(str(home)), "CLAUDE_CONFIG_DIR": Secret(str(home / "claude"))}
         super().__init__(
-            {"claude": Provider(kind="claude-agent", base_url=url, api_key=Secret("sk-ant-none"))},
-            server or Server(port=0),
+            {"claude": Provider(kind="claude-agent", base_url=url, api_key=api_key)},
         )
+        self.home = home
         self.settings = msgspec.structs.replace(
             self.settings, claude=Claude(environment=environment, **{"self_test": False, **claude})
         )
@@ -38,6 +42,12 @@ class ClaudeGateway(RunningGateway):
         found = self.app._gateway.parts.models["claude-agent"]
         assert isinstance(found, ClaudeAgent)
         return found
+
+    @property
+    def busy(self) -> set[int]:
+        """The processes of those that are asked for something, or told what was said before."""
+        busy = (State.SEEDING, State.BUSY)
+        return {session.process.pid for session in self.agent.house._live if session.state in busy}
 
     @property
     def pids(self) -> set[int]:

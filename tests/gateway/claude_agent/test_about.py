@@ -13,14 +13,18 @@ def test_health_tells_of_login_and_processes_without_waiting(gateway: ClaudeGate
         started = time.monotonic()
         block = httpx2.get(f"{gateway.url}/health", timeout=10).json()["claude_agent"]
         assert time.monotonic() - started < 1
-        if block["login"] != "not known yet" and block["processes"]["spare"] == 1:
+        counts = [block["processes"][name] for name in ("spare", "starting", "busy")]
+        if block["login"] != "not known yet" and counts == [1, 0, 0]:
             break
         assert time.monotonic() < deadline, block
         time.sleep(0.05)
     assert block["mode"] == "passthrough"
     assert block["login"] == "found"
     assert block["api_key_source"] == "ANTHROPIC_API_KEY"
+    assert block["processes"].keys() == {"spare", "starting", "busy", "idle", "waiting", "max_live"}
     assert block["processes"]["max_live"] == 16
+    assert block["subscription"] is None, "who signs in with a key has none"
+    assert (block["history"], block["tool_calls"]) == ("told message by message", "in parallel")
     assert "sk-ant-none" not in str(block)
 
 

@@ -2,13 +2,25 @@
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 from google.genai import types
 
 from tests.support.claude import MODEL, SYSTEM, TOOLS, ClaudeGateway, said_by_client
-from tests.support.sdks import anthropic_client, ask_chat, ask_messages, calls_of, google_client, openai_client, said
+from tests.support.sdks import (
+    anthropic_client,
+    ask_chat,
+    ask_gemini,
+    ask_messages,
+    ask_responses,
+    calls_of,
+    google_client,
+    openai_client,
+    said,
+)
 from tests.support.upstream import RunningUpstream
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")
@@ -87,17 +99,15 @@ def test_the_same_through_chat(gateway: ClaudeGateway, upstream: RunningUpstream
     ]
     messages: list[dict[str, Any]] = [{"role": "system", "content": SYSTEM}]
     sessions: set[str] = set()
-    expected: list[Any] = []
+    wanted: list[Any] = []
     with openai_client(gateway.url) as client:
         for number in range(10):
             calls = messages[-1].get("tool_calls") or []
-            if calls:
-                messages += [{"role": "tool", "tool_call_id": c["id"], "content": f"{number} {c['id']}"} for c in calls]
-                expected.append(("user", [c["id"] for c in calls]))
-            else:
-                messages.append({"role": "user", "content": f"Call all tools. In Chat. {number}"})
-                expected.append(("user", f"Call all tools. In Chat. {number}"))
-            told = ask_chat(client, streams=True, model=MODEL, messages=messages, tools=tools)
+            results = [{"role": "tool", "tool_call_id": c["id"], "content": f"{number} {c['id']}"} for c in calls]
+            asks = {"role": "user", "content": f"Call all tools. In Chat. {number}"}
+            messages += results or [asks]
+            wanted.append(("user", [result_of(r["tool_call_id"], r["content"]) for r in results] or [text_of(asks)]))
+            told = ask_chat(client, streams=number % 4 < 2, model=MODEL, messages=messages, tools=tools)
             sessions.add(told.headers["x-claude-session-id"])
             made = [
                 {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
@@ -105,14 +115,26 @@ def test_the_same_through_chat(gateway: ClaudeGateway, upstream: RunningUpstream
             ]
             message = {"role": "assistant", "content": told.reply.choices[0].message.content}
             messages.append({**message, "tool_calls": made} if made else message)
+            used = [call_of(id, name, json.loads(arguments)) for id, name, arguments in calls_of(told.reply)]
+            wanted.append(("assistant", [text_of(message), *used]))
+            assert len(used) == (0 if results else 2)
     assert len(sessions) == 1
     assert len(upstream.seen) == 10
-    seen = [
-        (role, [block["tool_use_id"] for block in blocks] if blocks[0]["type"] == "tool_result" else blocks[0]["text"])
-        for role, blocks in said_by_client(upstream.last_json)
-        if role == "user"
-    ]
-    assert seen == expected
+    assert said_by_client(upstream.last_json) == wanted[:-1]
+    assert [block["text"] for block in upstream.last_json["system"]][1:] == [SYSTEM]
+    assert upstream.last_json["tools"] == TOOLS[::-1]
+
+
+def text_of(message: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "text", "text": message["content"]}
+
+
+def call_of(id: str | None, name: str | None, arguments: object) -> dict[str, Any]:
+    return {"type": "tool_use", "id": id, "name": name, "input": arguments}
+
+
+def result_of(id: str | None, text: str) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": id, "content": text}
 
 
 def test_a_history_that_no_process_knows_is_told_to_a_fresh_one(
@@ -184,6 +206,54 @@ def test_a_session_that_the_client_names_decides_between_equals(gateway: ClaudeG
 
         begun = {session: ask(session, [first]) for session in ("one", "two", "three")}
         assert {session: ask(session, messages) for session in ("two", "three", "one")} == begun
+
+
+def test_who_begins_alike_at_the_same_time_has_a_process_each(
+    gateway: ClaudeGateway, upstream: RunningUpstream
+) -> None:
+    first = {"role": "user", "content": "Hello from two."}
+    reply = {"role": "assistant", "content": first["content"]}
+
+    def talk(name: str) -> tuple[list[str], str]:
+        with anthropic_client(gateway.url) as client:
+            begun = ask_messages(client, streams=True, messages=[first], model=MODEL)
+            both_have_begun.wait(20)
+            messages = [first, reply, {"role": "user", "content": f"I am {name}."}]
+            told = ask_messages(client, streams=True, messages=messages, model=MODEL)
+        sessions = [told.headers["x-claude-session-id"] for told in (begun, told)]
+        return sessions, said(told.reply)[-1]["text"]
+
+    both_have_begun = Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        (one, words), (two, other_words) = pool.map(talk, ("one", "two"))
+    assert (words, other_words) == ("I am one.", "I am two.")
+    # They were equals: either may go on in either process, but not both in one.
+    assert one[0] != two[0]
+    assert {one[1], two[1]} == {one[0], two[0]}
+    assert len(upstream.seen) == 4
+
+
+def test_a_fork_is_told_anew_while_the_other_goes_on(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "A way that forks."}]
+    with anthropic_client(gateway.url) as client:
+        begun = ask_messages(client, streams=True, messages=messages, model=MODEL)
+        messages.append({"role": "assistant", "content": "A way that forks."})
+
+        def go_on(words: str) -> tuple[str, str]:
+            told = ask_messages(
+                client, streams=True, messages=[*messages, {"role": "user", "content": words}], model=MODEL
+            )
+            return told.headers["x-claude-session-id"], said(told.reply)[-1]["text"]
+
+        ways = ["To the left.", "To the right.", "To the left."]
+        with ThreadPoolExecutor(3) as pool:
+            sessions, words = zip(*pool.map(go_on, ways), strict=True)
+    assert list(words) == ways
+    assert len(set(sessions)) == 3
+    assert begun.headers["x-claude-session-id"] in sessions
+    heard = sorted(said_by_client(seen.json)[-1][1][0]["text"] for seen in upstream.seen[1:])
+    assert heard == sorted(ways)
+    assert all(said_by_client(seen.json)[:2] == said_by_client({"messages": messages}) for seen in upstream.seen[1:])
 
 
 def test_the_settings_of_a_turn_are_those_of_its_request(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
@@ -289,20 +359,6 @@ def test_images_and_documents_pass(gateway: ClaudeGateway, upstream: RunningUpst
     assert said_by_client(upstream.last_json) == said_by_client({"messages": messages})
 
 
-def test_a_reply_that_is_cut_by_its_limit_is_asked_for_once(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
-    messages: list[dict[str, Any]] = [{"role": "user", "content": "Write 50 words"}]
-    with anthropic_client(gateway.url) as client:
-        told = ask_messages(client, streams=True, messages=messages, model=MODEL, max_tokens=5)
-        assert told.reply.stop_reason == "max_tokens"
-        asked = len(upstream.seen)
-        # The CLI is faster now and then; what it asks unbidden is broken off.
-        assert all(seen.is_abandoned or not seen.done.is_set() for seen in upstream.seen[1:])
-        messages += [{"role": "assistant", "content": said(told.reply)}, {"role": "user", "content": "Go on."}]
-        ask_messages(client, streams=True, messages=messages, model=MODEL)
-    assert len(upstream.seen) == asked + 1
-    assert said_by_client(upstream.last_json) == said_by_client({"messages": messages})
-
-
 def test_a_result_of_400_kb_stays_as_it_is(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
     messages: list[dict[str, Any]] = [{"role": "user", "content": "Call Read"}]
     with anthropic_client(gateway.url) as client:
@@ -314,60 +370,73 @@ def test_a_result_of_400_kb_stays_as_it_is(gateway: ClaudeGateway, upstream: Run
     assert json.dumps(result["content"]) in json.dumps(upstream.last_json)
 
 
-def test_a_tool_loop_through_responses(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
+def test_the_same_through_responses(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
     tools: list[Any] = [
         {"type": "function", "name": t["name"], "description": t["description"], "parameters": t["input_schema"]}
         for t in TOOLS
     ]
-    said_so_far: list[Any] = []
+    items: list[Any] = []
     sessions = set()
+    calls: list[Any] = []
+    wanted: list[Any] = []
     with openai_client(gateway.url) as client:
-        for number in range(4):
-            answered = {item["call_id"] for item in said_so_far if item["type"] == "function_call_output"}
-            calls = [c for c in said_so_far if c["type"] == "function_call" and c["call_id"] not in answered]
-            outputs = [{"type": "function_call_output", "call_id": c["call_id"], "output": f"{number}"} for c in calls]
+        for number in range(10):
+            results = [{"type": "function_call_output", "call_id": c.call_id, "output": f"{number}"} for c in calls]
             asks = {"type": "message", "role": "user", "content": f"Call all tools. In Responses. {number}"}
-            said_so_far += outputs if number % 2 else [asks]
-            raw = client.responses.with_raw_response.create(
-                model=MODEL, instructions=SYSTEM, input=said_so_far, tools=tools, store=False
+            items += results or [asks]
+            wanted.append(("user", [result_of(r["call_id"], r["output"]) for r in results] or [text_of(asks)]))
+            told = ask_responses(
+                client,
+                streams=number % 4 < 2,
+                model=MODEL,
+                instructions=SYSTEM,
+                input=items,
+                tools=tools,
+                store=False,
             )
-            sessions.add(raw.headers["x-claude-session-id"])
-            said_so_far += [item.model_dump(exclude_none=True) for item in raw.parse().output]
+            sessions.add(told.headers["x-claude-session-id"])
+            calls = [item for item in told.reply.output if item.type == "function_call"]
+            items += [item.model_dump(exclude_none=True) for item in told.reply.output]
+            used = [call_of(c.call_id, c.name, json.loads(c.arguments)) for c in calls]
+            wanted.append(("assistant", [{"type": "text", "text": told.reply.output_text}, *used]))
+            assert len(used) == (0 if results else 2)
     assert len(sessions) == 1
-    assert len(upstream.seen) == 4
-    results = [
-        block for _, blocks in said_by_client(upstream.last_json) for block in blocks if block["type"] == "tool_result"
-    ]
-    assert [block["content"] for block in results] == ["1", "1", "3", "3"]
+    assert len(upstream.seen) == 10
+    assert said_by_client(upstream.last_json) == wanted[:-1]
 
 
-def test_a_tool_loop_through_gemini(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
+def test_the_same_through_gemini(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
     contents: list[Any] = []
-    sessions = set()
     declared: list[Any] = [
         {"name": t["name"], "description": t["description"], "parameters_json_schema": t["input_schema"]} for t in TOOLS
     ]
-    settings = types.GenerateContentConfig(
-        system_instruction=SYSTEM, tools=[types.Tool(function_declarations=declared)]
-    )
+    tools = [types.Tool(function_declarations=declared)]
+    sessions = set()
+    calls: list[Any] = []
+    wanted: list[Any] = []
     with google_client(gateway.url) as client:
-        for number in range(4):
-            calls = [part.function_call for part in contents[-1].parts if part.function_call] if contents else []
-            answers = [
-                {"function_response": {"id": call.id, "name": call.name, "response": {"output": f"{number}"}}}
-                for call in calls
+        for number in range(10):
+            results: list[dict[str, Any]] = [
+                {"function_response": {"id": id, "name": name, "response": {"output": f"{number}"}}}
+                for id, name, _ in calls
             ]
-            asks = [{"text": f"Call all tools. In Gemini. {number}"}]
-            contents.append({"role": "user", "parts": answers or asks})
-            told = client.models.generate_content(model=MODEL, contents=contents, config=settings)
-            assert told.sdk_http_response
-            assert told.sdk_http_response.headers
-            sessions.add(told.sdk_http_response.headers["x-claude-session-id"])
-            assert told.candidates
-            contents.append(told.candidates[0].content)
-    assert len(sessions) == 1
-    assert len(upstream.seen) == 4
-    results = [
-        block for _, blocks in said_by_client(upstream.last_json) for block in blocks if block["type"] == "tool_result"
-    ]
-    assert len(results) == 4
+            asks = {"text": f"Call all tools. In Gemini. {number}"}
+            contents.append({"role": "user", "parts": results or [asks]})
+            wanted.append(("user", [result_of(id, f"{number}") for id, _, _ in calls] or [{"type": "text", **asks}]))
+            told = ask_gemini(
+                client,
+                streams=number % 4 < 2,
+                model=MODEL,
+                contents=contents,
+                system_instruction=SYSTEM,
+                tools=tools,
+            )
+            head = told.last.sdk_http_response
+            sessions.add((head.headers or {}).get("x-claude-session-id") if head else None)
+            contents += told.contents
+            calls = told.calls
+            wanted.append(("assistant", [{"type": "text", "text": told.text}, *(call_of(*call) for call in calls)]))
+            assert len(calls) == (0 if results else 2)
+    assert len(sessions) == 1, sessions
+    assert len(upstream.seen) == 10
+    assert said_by_client(upstream.last_json) == wanted[:-1]

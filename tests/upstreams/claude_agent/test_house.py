@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, cast
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -49,6 +50,7 @@ class Street:
 
     def __init__(self, **limits: Any) -> None:  # noqa: ANN401 - settings
         self.made: list[FakeProcess] = []
+        self.transcripts: list[bytes | None] = []
         self.refuses = False
         self.house = House(self.spawn, Claude(**{"spares": 0, **limits}))
 
@@ -58,6 +60,7 @@ class Street:
             raise CliError("no")
         process = FakeProcess()
         self.made.append(process)
+        self.transcripts.append(transcript)
         return Session(str(len(self.made)), cast("Process", process))
 
 
@@ -221,6 +224,36 @@ def test_an_idle_process_ends() -> None:
         await asyncio.sleep(0.2)
         assert street.made[0].is_over
         assert street.house.counts.idle == 0
+        await street.house.aclose()
+
+    run(body())
+
+
+def test_who_leaves_while_the_last_turn_settles_takes_the_process_along() -> None:
+    async def body() -> None:
+        street = Street(max_live=1)
+        session = await turn(street, b"", b"1")
+        waiting = asyncio.ensure_future(street.house.take(prompt(b"1"), None))
+        await asyncio.sleep(0.01)
+        assert session.state is State.SETTLING
+        waiting.cancel()
+        await asyncio.wait((waiting,))
+        assert street.made[0].is_over
+        assert street.house.counts.busy == 0
+        street.house.drop(await street.house.take(prompt(b"1"), None))
+        await street.house.aclose()
+
+    run(body())
+
+
+def test_a_transcript_takes_no_spare_process() -> None:
+    async def body() -> None:
+        street = Street(spares=1)
+        street.house.prepare()
+        await asyncio.sleep(0.01)
+        told = msgspec.structs.replace(prompt(b""), transcript=b"{}\n")
+        assert (await street.house.take(told, None)).id == "2"
+        assert street.transcripts == [None, b"{}\n"]
         await street.house.aclose()
 
     run(body())

@@ -24,6 +24,7 @@ from dragoman.ir.request import (
 from dragoman.protocols.anthropic_messages import PROTOCOL
 from dragoman.settings import Claude, Provider, Secret, Settings, SettingsError
 from dragoman.upstreams.claude_agent import lines
+from dragoman.upstreams.claude_agent.about import read_about, summary
 from dragoman.upstreams.claude_agent.conversation import advance, advance_by_reply, opening
 from dragoman.upstreams.claude_agent.environment import environment, find_cli
 from dragoman.upstreams.claude_agent.failures import failure_of, failure_of_exit
@@ -212,6 +213,21 @@ def test_the_cli_gets_no_key_that_was_not_configured() -> None:
     assert full["ANTHROPIC_BASE_URL"] == "https://api.example"
     assert full["CLAUDE_CODE_OAUTH_TOKEN"] == "own"
     assert full["CLAUDE_CODE_USE_BEDROCK"] == "1"
+
+
+def test_health_names_the_plan_and_not_the_person() -> None:
+    answer = {
+        "models": [{"value": "opus", "resolvedModel": "claude-opus-5-5", "displayName": "Opus"}],
+        "account": {"tokenSource": "claude.ai", "subscriptionType": "max", "email": "somebody@example.com"},
+    }
+    told = summary(read_about(Raw(msgspec.json.encode(answer))))
+    assert (told["login"], told["subscription"]) == ("found", "max")
+    assert "somebody" not in str(told)
+    assert summary(None) == {"login": "not known yet"}
+    out = summary(
+        read_about(Raw(b'{"account":{"tokenSource":"none","apiKeySource":"none","apiProvider":"firstParty"}}'))
+    )
+    assert out["login"] == "none"
 
 
 def test_a_missing_sdk_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

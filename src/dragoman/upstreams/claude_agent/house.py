@@ -52,11 +52,12 @@ class House:
     @property
     def counts(self) -> Counts:
         """What there is at the moment."""
-        idle = sum(session.state is State.IDLE for session in self._live)
+        alive = [session for session in self._live if session.is_alive]
+        idle = sum(session.state is State.IDLE for session in alive)
         return Counts(
-            spare=len(self._spares),
+            spare=sum(session.is_alive for session in self._spares),
             starting=self._starting,
-            busy=len(self._live) + self._arriving - idle,
+            busy=len(alive) + self._arriving - idle,
             idle=idle,
             waiting=len(self._waiting),
             max_live=self._limits.max_live,
