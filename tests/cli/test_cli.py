@@ -552,6 +552,10 @@ def test_check_config_knows_the_claude_agent(tmp_path: Path) -> None:
     file.write_text('[providers.claude]\nkind = "claude-agent"\n')
     done = run("check-config", "--config", str(file))
     assert "provider claude: claude-agent; any model; signed in by the CLI's own login" in done.stdout.decode()
+    models = 'models = ["claude-x", {id = "claude-y", context = 9000, cost = {input = 3}}]'
+    file.write_text(f'[providers.claude]\nkind = "claude-agent"\n{models}\n')
+    done = run("check-config", "--config", str(file))
+    assert "provider claude: claude-agent; 2 models" in done.stdout.decode(), done.stderr.decode()
     file.write_text('[providers.claude]\nkind = "claude-agent"\n[providers.other]\nkind = "claude-agent"\n')
     assert "there can be one only" in run("check-config", "--config", str(file)).stderr.decode()
     file.write_text('[providers.claude]\nkind = "claude-agent"\npreset = "anthropic"\n')

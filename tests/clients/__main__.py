@@ -17,6 +17,7 @@ from time import monotonic
 
 from tests.clients import claude_code, codex, gemini_cli, opencode, report
 from tests.clients.chat import CHAT
+from tests.clients.claude_agent import CLAUDE_AGENT
 from tests.clients.client import BrokenStream, Case, Client
 from tests.clients.gateway import GatewayError, configuration, running
 from tests.clients.gemini import GEMINI
@@ -28,7 +29,7 @@ from tests.clients.stage import Stage, play
 from tests.clients.upstream import serving
 
 CLIENTS: Sequence[Client] = (claude_code.CLIENT, codex.CLIENT, gemini_cli.CLIENT, opencode.CLIENT)
-UPSTREAMS: Sequence[Speech] = (CHAT, MESSAGES, RESPONSES, GEMINI)
+UPSTREAMS: Sequence[Speech] = (CHAT, MESSAGES, RESPONSES, GEMINI, CLAUDE_AGENT)
 
 RUN_LIMIT = 2400.0
 """Seconds for all cases of a client."""

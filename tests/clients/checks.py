@@ -1,13 +1,14 @@
 """What has to be true of the requests that an upstream saw, in whatever protocol. Each check tells the faults it finds."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 import msgspec
 
 from tests.clients.script import JSON, Fault
 from tests.clients.sockets import Asked
 from tests.clients.speech import Speech, Tool, differences, same_but
+from tests.support.claude_words import said_by_client
 
 
 def count(seen: Sequence[Asked], strays: Sequence[Asked], expected: int) -> Iterator[Fault]:
@@ -39,7 +40,9 @@ def asked_again(seen: Sequence[Asked], speech: Speech, *, whole: bool) -> Iterat
     streams = [wanted and wanted.streams for wanted in map(speech.wanted, seen)]
     if streams != [True, not whole]:
         yield f"that a stream is wanted was {streams}, not {[True, not whole]}"
-    fields = ("stream", "stream_options", "max_tokens", "thinking") if whole else ()
+    # The metadata name the process, which is another one now.
+    process = () if speech.retells is None else ("metadata",)
+    fields = (*process, *(("stream", "stream_options", "max_tokens", "thinking") if whole else ()))
     for one, other in pairwise(asked.json() for asked in seen):
         yield from same_but(fields, one, other)
 
@@ -109,6 +112,22 @@ def _described(tool: Tool, group: str) -> str:
         return tool.description
     _, there, own = tool.description.partition(f"{group}\n\n")
     return own if there else f"{tool.description} (without `{group}`)"
+
+
+def retold(client: Asked, upstream: Asked) -> Iterator[Fault]:
+    """Block by block, the upstream is told what the client said, and nothing else."""
+    wanted, found = said_by_client(client.json()), said_by_client(upstream.json())
+    for place, (one, other) in enumerate(zip_longest(wanted, found)):
+        if one != other:
+            yield f"`messages[{place}]` became `{other}` on the way, from `{one}`"
+
+
+def one_process(answers: Sequence[bytearray]) -> Iterator[Fault]:
+    """All answers of a conversation come from the same process."""
+    heads = [bytes(answer).partition(b"\r\n\r\n")[0] for answer in answers]
+    sessions = {line for head in heads for line in head.splitlines() if line.startswith(b"x-claude-session-id: ")}
+    if len(sessions) != 1:
+        yield f"not one process answered, but {len(sessions)}: {sorted(sessions)}"
 
 
 def _bare(schema: JSON) -> JSON:

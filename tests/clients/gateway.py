@@ -32,6 +32,18 @@ models = ["{speech.model}"]
 """
 
 
+CLAUDE_AGENT = """\
+[providers.{speech.provider}]
+kind = "claude-agent"
+base_url = "http://127.0.0.1:{port}{speech.base}"
+api_key = "{speech.key}"
+models = ["{speech.model}"]
+
+[claude]
+self_test = false
+"""
+
+
 class GatewayError(Exception):
     """The gateway did not come up, or did not go; its text says how, with its log."""
 
@@ -53,7 +65,10 @@ class Gateway:
 
 def configuration(ports: Mapping[Speech, int], aliases: Mapping[str, str]) -> str:
     """Write the configuration for upstreams on ports of loopback."""
-    providers = [PROVIDER.format(speech=speech, port=port) for speech, port in ports.items()]
+    providers = [
+        (PROVIDER if speech.retells is None else CLAUDE_AGENT).format(speech=speech, port=port)
+        for speech, port in ports.items()
+    ]
     names = ["[aliases]", *(f'"{alias}" = "{model}"' for alias, model in aliases.items()), ""]
     return "\n".join([SERVER.format(key=CLIENT_KEY), *providers, *names])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
+from uuid import uuid4
 
 import msgspec
 
@@ -83,7 +84,8 @@ def _whole(say: Say, model: str) -> JSON:
     if say.text:
         content.append({"type": "text", "text": say.text})
     content += [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments} for call in say.calls]
-    message = {"id": "msg_scripted", "type": "message", "role": "assistant", "model": model, "content": content}
+    # Another id each time: the CLI of the Agent SDK takes equal ones for parts of one message.
+    message = {"id": f"msg_{uuid4().hex}", "type": "message", "role": "assistant", "model": model, "content": content}
     return {**message, "stop_reason": _stop(say), "stop_sequence": None, "usage": USAGE}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from tests.clients.chat import CHAT
+from tests.clients.claude_agent import CLAUDE_AGENT
 from tests.clients.client import BrokenStream, Case, Client, Compaction, Order, Plot, Refusal, Said, surroundings
 from tests.clients.gemini import GEMINI
 from tests.clients.install import Finished, Package
@@ -48,6 +49,13 @@ def _cases() -> Iterator[Case]:
         for name, plot in _plots(dialect, upstream):
             reasons = isinstance(plot, ToolLoop) and plot.reasons
             yield Case(name, dialect, upstream, model, plot, "high" if reasons else "")
+    agent = f"{CLAUDE_AGENT.provider}/{CLAUDE_AGENT.model}"
+    for dialect in (CHAT, MESSAGES):
+        loop = ToolLoop(parallel=True, rounds=9)
+        yield Case("ten turns, two calls at once in each", dialect, CLAUDE_AGENT, agent, loop, "high")
+        for name, plot in _plots(dialect, CLAUDE_AGENT):
+            if not isinstance(plot, ToolLoop):
+                yield Case(name, dialect, CLAUDE_AGENT, agent, plot)
 
 
 def _start(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:

@@ -67,6 +67,8 @@ class Speech:
     """What the strictest server of this protocol would find wrong with a request."""
     loop_faults: Callable[[Sequence[JSON], Story], Iterator[Fault]]
     """What is wrong with the second request of a tool loop, after the first."""
+    retells: "Speech | None" = None
+    """The protocol of which it says the very same blocks; what a program in between adds to them is known."""
     cache_key: str | None = None
     """The request's field by which a server finds the conversation in its cache, if the protocol has one."""
 

@@ -94,7 +94,7 @@ def _rooms(folder: Path) -> tuple[Path, Path]:
 def _script(case: Case, story: Story, *, is_direct: bool) -> tuple[Turn, ...]:
     match case.plot:
         case ToolLoop():
-            return story.opening, story.closing
+            return *(one.opening for one in story.rounds), story.closing
         case BrokenStream(silently=silently):
             return Break(BEGINNING, silently), story.closing
         case Refusal(fail=fail):
@@ -107,7 +107,9 @@ def _script(case: Case, story: Story, *, is_direct: bool) -> tuple[Turn, ...]:
 def _calls(case: Case) -> int:
     """Tell how often the upstream is called."""
     match case.plot:
-        case ToolLoop() | BrokenStream():
+        case ToolLoop(rounds=rounds):
+            return rounds + 1
+        case BrokenStream():
             return 2
         case Refusal(calls=calls):
             return calls
@@ -151,11 +153,12 @@ def _told(case: Case, story: Story, said: Said) -> Iterator[Fault]:
     if said.models is not None and said.models != {case.model}:
         yield f"the client asked for `{case.model}` and was answered by {sorted(said.models)}"
     if isinstance(case.plot, ToolLoop):
-        tokens = (2 * FRESH, 2 * CACHED, 2 * SPOKEN)
+        calls, reasoning = _calls(case), "".join(one.opening.reasoning for one in story.rounds)
+        tokens = (calls * FRESH, calls * CACHED, calls * SPOKEN)
         if said.tokens != tokens:
             yield f"the client counted the tokens {said.tokens}, not {tokens}"
-        if said.reasoning is not None and said.reasoning != story.opening.reasoning:
-            yield f"the client showed the reasoning `{said.reasoning}`, not `{story.opening.reasoning}`"
+        if said.reasoning is not None and said.reasoning != reasoning:
+            yield f"the client showed the reasoning `{said.reasoning}`, not `{reasoning}`"
 
 
 def _passed_on(client: Client, case: Case, played: Played) -> Iterator[Fault]:
@@ -166,6 +169,8 @@ def _passed_on(client: Client, case: Case, played: Played) -> Iterator[Fault]:
         yield from checks.model(asked, speech)
         if speech is not dialect:
             yield from checks.carried(exchange.asked, dialect, asked, speech, client.private_marks)
+            if speech.retells is dialect:
+                yield from checks.retold(exchange.asked, asked)
             continue
         wanted = dialect.wanted(exchange.asked)
         yield from checks.untouched(exchange.asked, asked, (wanted.model if wanted else "", speech.model))
@@ -193,10 +198,14 @@ def _plot_faults(case: Case, story: Story, played: Played) -> Iterator[Fault]:
         yield from speech.request_faults(request)
     match case.plot:
         case ToolLoop(ids=ids):
-            yield from speech.loop_faults(requests, story.with_ids(ids) if ids else story)
-            written = story.file.read_text(encoding="utf-8") if story.file.exists() else ""
-            if written != f"{story.words[0]}\n":
-                yield f"`{story.file.name}` holds `{written}`, not the word `{story.words[0]}`"
+            if speech.retells is not None:
+                yield from checks.one_process([exchange.answered for exchange in played.tap.exchanges])
+            for place, one in enumerate(story.rounds):
+                turns = requests[place : place + 2]
+                yield from speech.loop_faults(turns, one.with_ids(ids) if ids else one)
+                written = one.file.read_text(encoding="utf-8") if one.file.exists() else ""
+                if written != f"{one.words[0]}\n":
+                    yield f"`{one.file.name}` holds `{written}`, not the word `{one.words[0]}`"
         case BrokenStream(whole=whole):
             yield from checks.asked_again(seen, speech, whole=whole)
         case Refusal() | Compaction():

@@ -18,24 +18,34 @@ class ToolLoop:
     """The model asks for one tool call, or two at once, and answers with what they have brought; perhaps it `reasons` first.
 
     The word is written by a command, or as `write` has it: that writes a line to a new file, which is named for the word.
-    `ids` are those that the calls have afterwards, where the client has none: the gateway makes them up.
+    `ids` are those that the calls have afterwards, where the client has none: the gateway makes them up. It asks in as many
+    `rounds` before it answers.
     """
 
     parallel: bool = False
     reasons: bool = True
     write: Callable[[Path, str], tuple[str, JSON]] | None = None
     ids: tuple[str, ...] = ()
+    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What is to happen. `words` has the word that each call brings, `file` the one that the first call writes."""
+    """What is to happen. `words` has the word that each call brings, `file` the one that the first call writes.
+
+    `before` are the rounds that come first, of each of which only the opening is played.
+    """
 
     prompt: str
     opening: Say
     closing: Say
     words: tuple[str, ...]
     file: Path
+    before: tuple["Story", ...] = ()
+
+    @property
+    def rounds(self) -> tuple["Story", ...]:
+        return *self.before, self
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -59,8 +69,13 @@ class Hands:
 
 def tell(hands: Hands, folder: Path, loop: ToolLoop) -> Story:
     """Make up a story that nobody can guess; a file that it reads is written to `folder`."""
+    rounds = [_round(hands, folder, loop, number) for number in range(1, loop.rounds + 1)]
+    return replace(rounds[-1], before=tuple(rounds[:-1]))
+
+
+def _round(hands: Hands, folder: Path, loop: ToolLoop, number: int) -> Story:
     written, found = _word(), _word()
-    file, shelf = folder / "written.txt", folder / "found.txt"
+    file, shelf = folder / f"written-{number}.txt", folder / f"found-{number}.txt"
     first = hands.shell(f"echo {written} | tee {shlex.quote(str(file))}")
     if loop.write:
         file = folder / f"{written}.txt"

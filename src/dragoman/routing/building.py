@@ -104,7 +104,7 @@ class Builder:
             protocol=protocol,
             base_url=self._base(protocol),
             dialect=msgspec.structs.replace(self._dialect(protocol, row), **fields),
-            capabilities=_said(model).over(_known(row) if row else UNKNOWN),
+            capabilities=said_of(model).over(_known(row) if row else UNKNOWN),
             name=model.name or (row.name if row else None),
             is_offered=bool(path) or row is None or row.status == "active",
         )
@@ -147,7 +147,7 @@ class Builder:
         return checked
 
 
-def _said(model: configured.Model) -> Capabilities:
+def said_of(model: configured.Model) -> Capabilities:
     """Return what a model's table in the configuration says of it."""
     return Capabilities(
         model.context,

@@ -7,6 +7,7 @@ import msgspec
 from dragoman import providers as shipped
 from dragoman import settings as configured
 from dragoman.catalog import Capabilities
+from dragoman.routing.building import said_of
 from dragoman.routing.specs import CLAUDE_AGENT, ModelSpec, ProviderSpec
 from dragoman.settings import Settings
 from dragoman.settings.origins import origin_of
@@ -28,9 +29,8 @@ def claude_agent(name: str, provider: configured.Provider, settings: Settings) -
     models: dict[str, ModelSpec] = {}
     for entry in provider.models:
         model = entry if isinstance(entry, configured.Model) else configured.Model(id=entry)
-        said = {field: getattr(model, field) for field in Capabilities.__struct_fields__ if hasattr(model, field)}
         models[model.id] = msgspec.structs.replace(
-            any_model, id=model.id, name=model.name, capabilities=Capabilities(**said).over(_ABLE)
+            any_model, id=model.id, name=model.name, capabilities=said_of(model).over(_ABLE)
         )
     return ProviderSpec(
         name=name,

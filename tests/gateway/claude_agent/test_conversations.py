@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from google.genai import types
 
-from tests.support.claude import MODEL, SYSTEM, TOOLS, ClaudeGateway, said_by_client
+from tests.support.claude import MODEL, SYSTEM, TOOLS, ClaudeGateway
+from tests.support.claude_words import said_by_client
 from tests.support.sdks import (
     anthropic_client,
     ask_chat,

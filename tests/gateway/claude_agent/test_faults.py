@@ -18,7 +18,8 @@ import pytest
 
 from dragoman.engine.ports import Timeouts
 from dragoman.settings import Claude, Secret
-from tests.support.claude import MODEL, SYSTEM, TOOLS, ClaudeGateway, running_children, said_by_client
+from tests.support.claude import MODEL, SYSTEM, TOOLS, ClaudeGateway, running_children
+from tests.support.claude_words import said_by_client
 from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, silence, stream_answer
 from tests.support.sdks import anthropic_client, ask_chat, ask_messages, openai_client
 

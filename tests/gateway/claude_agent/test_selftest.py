@@ -18,7 +18,8 @@ from dragoman.settings import Settings
 from dragoman.upstreams.claude_agent.abilities import Abilities, Check, History, abilities_of
 from dragoman.upstreams.claude_agent.environment import find_cli
 from dragoman.upstreams.claude_agent.past import flattened
-from tests.support.claude import MODEL, TOOLS, ClaudeGateway, claude_gateway, said_by_client
+from tests.support.claude import MODEL, TOOLS, ClaudeGateway, claude_gateway
+from tests.support.claude_words import said_by_client
 from tests.support.sdks import anthropic_client, ask_messages, said
 from tests.support.upstream import RunningUpstream
 
