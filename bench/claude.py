@@ -26,7 +26,7 @@ from dragoman.engine.ports import Timeouts, Turn
 from dragoman.ir.collecting import collect
 from dragoman.ir.events import Event
 from dragoman.ir.request import FunctionTool, Message, Request, Role, Text
-from dragoman.routing.claude_agent import DIALECT
+from dragoman.routing.claude_agent import dialect_of
 from dragoman.settings import Claude, Provider, Secret, Settings
 from dragoman.upstreams.claude_agent.agent import ClaudeAgent
 from dragoman.upstreams.claude_agent.environment import environment, find_cli
@@ -77,7 +77,7 @@ class Conversation:
 
 @asynccontextmanager
 async def running(upstream: Upstream, home: str, **claude: Any) -> AsyncIterator[ClaudeAgent]:
-    agent = ClaudeAgent("claude", DIALECT, settings_for(upstream, home, **claude), Timeouts())
+    agent = ClaudeAgent("claude", dialect_of, settings_for(upstream, home, **claude), Timeouts())
     try:
         yield agent
     finally:

@@ -18,7 +18,7 @@ from dragoman.engine.parts import Limits, Parts
 from dragoman.engine.ports import Timeouts
 from dragoman.engine.record import RecordSink, log_record
 from dragoman.protocols import discover
-from dragoman.routing.claude_agent import DIALECT
+from dragoman.routing.claude_agent import dialect_of
 from dragoman.routing.names import find_model, list_models
 from dragoman.routing.plan import Plan, plan_request
 from dragoman.routing.registry import Registry
@@ -141,13 +141,13 @@ def _claude_agent(registry: Registry, timeouts: Timeouts) -> "ClaudeAgent | None
         _LOG.warning(
             "`%s` answers with your own Claude account, and %s is reached from elsewhere: share neither", name, host
         )
-    return ClaudeAgent(name, DIALECT, settings, timeouts)
+    return ClaudeAgent(name, dialect_of, settings, timeouts)
 
 
 def _starter(claude: "ClaudeAgent", settings: Settings) -> Callable[[], None]:
     from dragoman.upstreams.claude_agent.selftest import run_checks
 
-    return partial(claude.start, partial(run_checks, settings, DIALECT) if settings.claude.self_test else None)
+    return partial(claude.start, partial(run_checks, settings, dialect_of) if settings.claude.self_test else None)
 
 
 def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arrival], Plan]:

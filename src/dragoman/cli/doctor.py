@@ -2,7 +2,7 @@
 
 import asyncio
 
-from dragoman.routing.claude_agent import DIALECT
+from dragoman.routing.claude_agent import dialect_of
 from dragoman.routing.specs import CLAUDE_AGENT
 from dragoman.settings import Provider, Settings
 
@@ -31,7 +31,7 @@ async def _examine(settings: Settings) -> int:
 
     print(f"cli: {find_cli(settings)}")
     name = next(name for name, provider in settings.providers.items() if provider.kind == CLAUDE_AGENT)
-    agent = ClaudeAgent(name, DIALECT, settings, Timeouts())
+    agent = ClaudeAgent(name, dialect_of, settings, Timeouts())
     try:
         about = await agent.look_up()
     finally:
@@ -40,7 +40,7 @@ async def _examine(settings: Settings) -> int:
         print(f"{field.replace('_', ' ')}: {value}")
     if about is not None:
         print(f"models: {', '.join(card.id for card in agent.cards())}")
-    checks = await run_checks(settings, DIALECT)
+    checks = await run_checks(settings, dialect_of)
     for check in checks:
         print(f"{'ok    ' if check.holds else 'FAILED'} {check.name}: {check.problem or check.what}")
     for what, way in abilities_of(checks).summary.items():

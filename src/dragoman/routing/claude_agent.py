@@ -7,30 +7,36 @@ import msgspec
 from dragoman import providers as shipped
 from dragoman import settings as configured
 from dragoman.catalog import Capabilities
+from dragoman.dialects import Dialect
 from dragoman.routing.building import said_of
 from dragoman.routing.specs import CLAUDE_AGENT, ModelSpec, ProviderSpec
 from dragoman.settings import Settings
 from dragoman.settings.origins import origin_of
 
-DIALECT: Final = msgspec.structs.replace(shipped.reference("anthropic-messages"), mid_system=False)
-"""Its CLI takes messages of users and assistants only."""
+_VENDOR: Final = "anthropic"
 _MEANINGLESS: Final = ("preset", "protocol", "dialect", "headers", "session_header", "catalog")
 _ABLE: Final = Capabilities(vision=True, documents=True, tools=True, reasoning=True)
+
+
+def dialect_of(model: str) -> Dialect:
+    """Return the quirks of a model: those it has at its vendor's own API. The CLI takes no messages of the system."""
+    family = shipped.discover()[_VENDOR].family_of(model)
+    return msgspec.structs.replace(family.dialect, mid_system=False)
 
 
 def claude_agent(name: str, provider: configured.Provider, settings: Settings) -> ProviderSpec:
     """Return the provider `name` of the kind `claude-agent`. Raises SettingsError for what makes no sense there."""
     _check(name, provider, settings)
-    any_model = ModelSpec("*", CLAUDE_AGENT, provider.base_url or "", DIALECT, _ABLE)
+    any_model = ModelSpec("*", CLAUDE_AGENT, provider.base_url or "", dialect_of("*"), _ABLE)
 
     def unlisted(model: str) -> ModelSpec:
-        return msgspec.structs.replace(any_model, id=model)
+        return msgspec.structs.replace(any_model, id=model, dialect=dialect_of(model))
 
     models: dict[str, ModelSpec] = {}
     for entry in provider.models:
         model = entry if isinstance(entry, configured.Model) else configured.Model(id=entry)
         models[model.id] = msgspec.structs.replace(
-            any_model, id=model.id, name=model.name, capabilities=said_of(model).over(_ABLE)
+            unlisted(model.id), name=model.name, capabilities=said_of(model).over(_ABLE)
         )
     return ProviderSpec(
         name=name,

@@ -300,6 +300,25 @@ def test_the_settings_of_a_turn_are_those_of_its_request(gateway: ClaudeGateway,
     assert body["thinking"] == THINKING
 
 
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        ("claude-opus-5-5", {"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}),
+        ("claude-sonnet-4-5", {"thinking": {"type": "enabled", "budget_tokens": 8192}}),
+    ],
+)
+def test_effort_goes_as_the_model_takes_it(
+    gateway: ClaudeGateway, upstream: RunningUpstream, model: str, fields: dict[str, Any]
+) -> None:
+    effort: Any = "max" if "output_config" in fields else "medium"
+    with openai_client(gateway.url) as client:
+        ask_chat(client, streams=True, model=model, reasoning_effort=effort, max_completion_tokens=20_000)
+    assert {name: upstream.last_json.get(name) for name in ("thinking", "output_config")} == {
+        "output_config": None,
+        **fields,
+    }
+
+
 def test_tools_pass_as_they_are(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -8,10 +8,12 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from dragoman.ir.failures import DragomanError, FailureKind
+from dragoman.codec import Source
+from dragoman.engine.ports import Timeouts
+from dragoman.ir.failures import DragomanError, FailureKind, UnsupportedError
 from dragoman.settings import Claude
 from dragoman.upstreams.claude_agent.house import House
-from dragoman.upstreams.claude_agent.lines import Exited, Result
+from dragoman.upstreams.claude_agent.lines import Exited, Result, System, Word
 from dragoman.upstreams.claude_agent.process import CliError, Process
 from dragoman.upstreams.claude_agent.prompt import Prompt
 from dragoman.upstreams.claude_agent.session import Session, State
@@ -22,7 +24,8 @@ class FakeProcess:
 
     def __init__(self) -> None:
         self.tools = Raw(b"[]")
-        self.words: asyncio.Queue[Result | Exited] = asyncio.Queue()
+        self.words: asyncio.Queue[Word | Exited] = asyncio.Queue()
+        self.is_ending = False
         self.asked: list[str] = []
         self.is_over = False
 
@@ -52,10 +55,16 @@ class Street:
         self.made: list[FakeProcess] = []
         self.transcripts: list[bytes | None] = []
         self.refuses = False
+        self.starting = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.house = House(self.spawn, Claude(**{"spares": 0, **limits}))
 
     async def spawn(self, transcript: bytes | None) -> Session:
+        self.starting += 1
         await asyncio.sleep(0)
+        await self.gate.wait()
+        self.starting -= 1
         if self.refuses:
             raise CliError("no")
         process = FakeProcess()
@@ -215,6 +224,38 @@ def test_a_cli_that_does_not_start_is_an_error_and_keeps_no_place() -> None:
         await street.house.aclose()
 
     run(body())
+
+
+def test_no_more_start_at_the_same_time_than_may() -> None:
+    async def body() -> None:
+        street = Street(max_spawning=2, max_live=5)
+        street.gate.clear()
+        asking = [asyncio.ensure_future(street.house.take(prompt(b"%d" % number), None)) for number in range(5)]
+        await asyncio.sleep(0.01)
+        assert (street.starting, street.house.counts.starting) == (2, 5)
+        street.gate.set()
+        for session in await asyncio.gather(*asking):
+            street.house.drop(session)
+        assert len(street.made) == 5
+        await street.house.aclose()
+
+    run(body())
+
+
+def test_a_tool_that_is_not_offered_is_an_error_that_names_it() -> None:
+    async def ask(*names: str) -> None:
+        process = FakeProcess()
+        told = msgspec.structs.replace(prompt(b""), names=frozenset(names))
+        process.words.put_nowait(System("init", ["Read", "Task"]))
+        process.words.put_nowait(Exited(1, "that was all"))
+        async for _ in Session("1", cast("Process", process)).reply(told, Source("claude", "m"), Timeouts()):
+            pass
+
+    with pytest.raises(UnsupportedError, match="does not offer the tool `Write`") as refused:
+        run(ask("Read", "Write"))
+    assert refused.value.failure.param == "tools"
+    with pytest.raises(DragomanError, match="that was all"):
+        run(ask("Read", "Agent"))  # listed under its old name
 
 
 def test_an_idle_process_ends() -> None:

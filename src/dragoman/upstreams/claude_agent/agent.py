@@ -32,6 +32,7 @@ from dragoman.upstreams.claude_agent.session import Session
 
 _LOG: Final = logging.getLogger("dragoman.upstreams")
 _LOOK_SECONDS: Final = 600.0
+DialectOf = Callable[[str], Dialect]
 SESSION_HEADER: Final = "x-claude-session-id"
 
 
@@ -46,10 +47,13 @@ class Start(msgspec.Struct, frozen=True):
 class ClaudeAgent:
     """Asks Claude through the CLI of the SDK, one process a conversation; the tools are the client's to run."""
 
-    def __init__(self, provider: str, dialect: Dialect, settings: Settings, timeouts: Timeouts) -> None:
-        """`provider` is its name in the settings. Raises SettingsError when the SDK is not installed."""
+    def __init__(self, provider: str, dialect_of: DialectOf, settings: Settings, timeouts: Timeouts) -> None:
+        """`provider` is its name in the settings, `dialect_of` knows the quirks of models.
+
+        Raises SettingsError when the SDK is not installed.
+        """
         self.provider = provider
-        self._dialect = dialect
+        self._dialect_of = dialect_of
         self._timeouts = timeouts
         own = settings.providers[provider]
         self._start = Start(
@@ -74,7 +78,9 @@ class ClaudeAgent:
         for name, other in renames.there.items():
             turn.ledger.emulated("tool_name", "tools", f"`{name}` travels as `{other}` and comes back in the reply")
         model, restored = request.model, RestoreNames(renames)
-        prompt = read_prompt(request, Target(self.provider, model, self._dialect), turn.ledger, self.abilities)
+        prompt = read_prompt(
+            request, Target(self.provider, model, self._dialect_of(model)), turn.ledger, self.abilities
+        )
         if not self.house.knows(prompt):
             note_step_down(prompt, turn.ledger)
         if turn.is_strict:

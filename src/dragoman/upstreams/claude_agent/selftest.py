@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from dragoman.dialects import Dialect
 from dragoman.engine.ports import Timeouts, Turn
 from dragoman.ir.collecting import collect
 from dragoman.ir.events import Event
@@ -32,7 +31,7 @@ from dragoman.ir.request import (
 from dragoman.ir.seals import Seal
 from dragoman.settings import Provider, Secret, Settings
 from dragoman.upstreams.claude_agent.abilities import PARALLEL, RESUMED, TOLD, Abilities, Check, History
-from dragoman.upstreams.claude_agent.agent import ClaudeAgent
+from dragoman.upstreams.claude_agent.agent import ClaudeAgent, DialectOf
 from dragoman.upstreams.scripted_server import ScriptedServer
 
 _MODEL: Final = "claude-sonnet-4-5"
@@ -178,10 +177,10 @@ _CHECKS: Final[dict[str, Callable[[_Bench], Awaitable[str | None]]]] = {
 }
 
 
-async def run_checks(settings: Settings, dialect: Dialect) -> Sequence[Check]:
+async def run_checks(settings: Settings, dialect_of: DialectOf) -> Sequence[Check]:
     """Return what holds of the CLI that `settings` name. Raises SettingsError when there is none."""
     found: list[Check] = []
-    async with _bench(settings, dialect) as bench:
+    async with _bench(settings, dialect_of) as bench:
         for name, check in _CHECKS.items():
             bench.agent.abilities = Abilities()
             try:
@@ -195,7 +194,7 @@ async def run_checks(settings: Settings, dialect: Dialect) -> Sequence[Check]:
 
 
 @asynccontextmanager
-async def _bench(settings: Settings, dialect: Dialect) -> AsyncIterator[_Bench]:
+async def _bench(settings: Settings, dialect_of: DialectOf) -> AsyncIterator[_Bench]:
     """Provide the same CLI with a home of its own, and no way to anybody else."""
     with tempfile.TemporaryDirectory(prefix="dragoman-selftest-") as home:
         async with ScriptedServer("anthropic-messages") as upstream:
@@ -205,7 +204,7 @@ async def _bench(settings: Settings, dialect: Dialect) -> AsyncIterator[_Bench]:
             )
             provider = Provider(kind="claude-agent", base_url=upstream.base_url, api_key=Secret("sk-ant-selftest"))
             tested = msgspec.structs.replace(settings, providers={"claude": provider}, claude=claude)
-            agent = ClaudeAgent("claude", dialect, tested, _SECONDS)
+            agent = ClaudeAgent("claude", dialect_of, tested, _SECONDS)
             try:
                 yield _Bench(agent, upstream)
             finally:
