@@ -243,6 +243,7 @@ class Exchange:
             ledger=errand.ledger,
             headers=self._extra_head,
             is_strict=errand.attempt.losses == "strict",
+            beta=errand.attempt.beta,
         )
         reply = ModelReply(model.answer(turn))
         try:

@@ -147,7 +147,8 @@ class Turn(msgspec.Struct, frozen=True):
     """What an upstream that speaks the IR is asked: the request, whose conversation it is, and the key to use.
 
     Into `ledger` it writes what it cannot carry, into `headers` (lower-case names) what it wants to be in the head of the reply,
-    both before the first events. `is_strict`: a loss that changes the meaning is to be refused.
+    both before the first events. `is_strict`: a loss that changes the meaning is to be refused. `beta` is the name of what has to
+    be asked for by it: the long context of a model.
     """
 
     request: Request
@@ -156,6 +157,7 @@ class Turn(msgspec.Struct, frozen=True):
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     headers: dict[str, str] = {}
     is_strict: bool = False
+    beta: str | None = None
 
 
 class ModelUpstream(Protocol):

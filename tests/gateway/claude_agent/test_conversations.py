@@ -40,6 +40,7 @@ CLAUDE_CODE = (
     "Skill",
     "NotebookEdit",
 )
+TWO = [{"type": "text", "text": "Two"}]
 THINKING = {"type": "enabled", "budget_tokens": 1024}
 ASKED: dict[str, Any] = {"model": MODEL, "system": SYSTEM, "tools": TOOLS, "max_tokens": 4000}
 
@@ -298,6 +299,20 @@ def test_the_settings_of_a_turn_are_those_of_its_request(gateway: ClaudeGateway,
     assert "stop_sequences" not in body
     assert "tool_choice" not in body
     assert body["thinking"] == THINKING
+
+
+def test_a_long_context_is_asked_for(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "One"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVk"}, *TWO]},
+        {"role": "user", "content": "Three"},
+    ]
+    with anthropic_client(gateway.url) as client:
+        for model, is_long in ((f"{MODEL}[1m]", True), (MODEL, False)):
+            ask_messages(client, streams=True, messages=messages, **{**ASKED, "model": model}, thinking=THINKING)
+            assert ("context-1m" in upstream.last.headers["anthropic-beta"]) is is_long
+            assert upstream.last_json["model"] == MODEL
+            assert said_by_client(upstream.last_json) == said_by_client({"messages": messages})
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ from dragoman.upstreams.claude_agent.session import Session
 
 _LOG: Final = logging.getLogger("dragoman.upstreams")
 _LOOK_SECONDS: Final = 600.0
+_LONG_CONTEXT: Final = "[1m]"
+"""How the CLI is asked for the long context of a model that has it on demand only."""
 DialectOf = Callable[[str], Dialect]
 SESSION_HEADER: Final = "x-claude-session-id"
 
@@ -75,9 +77,12 @@ class ClaudeAgent:
     async def answer(self, turn: Turn) -> AsyncGenerator[Sequence[Event], None]:
         """Yield the reply's events as they arise. Raises DragomanError when no reply begins, or when it breaks off."""
         request, renames = rename(turn.request, RESERVED)
+        model = request.model
+        if turn.beta is not None:
+            request = msgspec.structs.replace(request, model=model + _LONG_CONTEXT)
         for name, other in renames.there.items():
             turn.ledger.emulated("tool_name", "tools", f"`{name}` travels as `{other}` and comes back in the reply")
-        model, restored = request.model, RestoreNames(renames)
+        restored = RestoreNames(renames)
         prompt = read_prompt(
             request, Target(self.provider, model, self._dialect_of(model)), turn.ledger, self.abilities
         )

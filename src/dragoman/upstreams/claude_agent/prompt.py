@@ -73,7 +73,10 @@ _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def read_prompt(request: Request, target: Target, ledger: Ledger, abilities: Abilities = _ALL) -> Prompt:
-    """Return what a process is told. Raises RequestError or UnsupportedError for what cannot be told."""
+    """Return what a process is told. Raises RequestError or UnsupportedError for what cannot be told.
+
+    The CLI is asked for `request.model`, in its own spelling; the model itself is that of `target`.
+    """
     _refuse_hosted(request)
     if not abilities.parallel_calls and request.tools and request.parallel_tools is not False:
         ledger.degraded(
@@ -113,7 +116,7 @@ def read_prompt(request: Request, target: Target, ledger: Ledger, abilities: Abi
         key_now=key_now,
         tools=Raw(_json(tools)),
         names=frozenset(tool["name"] for tool in tools),
-        flags=_flags(fields, target.model, keeps_limit=request.max_tokens is not None),
+        flags=_flags(fields, request.model, keeps_limit=request.max_tokens is not None),
         transcript=written,
         instead=instead,
     )
