@@ -40,14 +40,14 @@ class Abilities(msgspec.Struct, frozen=True):
         return {"history": self.history.value, "tool_calls": "in parallel" if self.parallel_calls else "one a turn"}
 
 
-TOLD: Final = "history"
-RESUMED: Final = "transcript"
-PARALLEL: Final = "parallel-calls"
+HISTORY_CHECK: Final = "history"
+TRANSCRIPT_CHECK: Final = "transcript"
+PARALLEL_CHECK: Final = "parallel-calls"
 """The names of the checks that decide."""
 
 
 def abilities_of(checks: Iterable[Check]) -> Abilities:
     """Return what the checks leave of them."""
     failed = {check.name for check in checks if not check.holds}
-    quoted_or_resumed = History.QUOTED if RESUMED in failed else History.RESUMED
-    return Abilities(quoted_or_resumed if TOLD in failed else History.TOLD, PARALLEL not in failed)
+    next_best = History.QUOTED if TRANSCRIPT_CHECK in failed else History.RESUMED
+    return Abilities(next_best if HISTORY_CHECK in failed else History.TOLD, PARALLEL_CHECK not in failed)

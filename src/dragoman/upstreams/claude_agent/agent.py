@@ -68,6 +68,7 @@ class ClaudeAgent:
         self._about: About | None = None
         self._looked = 0.0
         self.abilities = Abilities()
+        """What its CLI can do: all, until the self-test has found out."""
         self._checks: Sequence[Check] = ()
         self._testing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[About | None] | None = None
@@ -181,8 +182,9 @@ class ClaudeAgent:
         """Start a process, and wait until it is ready to be told something."""
         id = str(uuid.uuid4())
         start, own = self._start, self._own_folder()
-        past = None if transcript is None else own / f"{id}.jsonl"
-        if past is not None and transcript is not None:
+        past = None
+        if transcript is not None:
+            past = own / f"{id}.jsonl"
             past.write_bytes(transcript)
         process = await Process.spawn(arguments(start.cli, id, past), start.environment, start.folder or str(own))
         session = Session(id, process, past)

@@ -30,7 +30,14 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.seals import Seal
 from dragoman.settings import Provider, Secret, Settings
-from dragoman.upstreams.claude_agent.abilities import PARALLEL, RESUMED, TOLD, Abilities, Check, History
+from dragoman.upstreams.claude_agent.abilities import (
+    HISTORY_CHECK,
+    PARALLEL_CHECK,
+    TRANSCRIPT_CHECK,
+    Abilities,
+    Check,
+    History,
+)
 from dragoman.upstreams.claude_agent.agent import ClaudeAgent, DialectOf
 from dragoman.upstreams.scripted_server import ScriptedServer
 
@@ -166,10 +173,10 @@ async def _no_retries(bench: _Bench) -> str | None:
 
 
 _CHECKS: Final[dict[str, Callable[[_Bench], Awaitable[str | None]]]] = {
-    PARALLEL: _parallel_calls,
+    PARALLEL_CHECK: _parallel_calls,
     "tool-names": _names,
-    TOLD: _history,
-    RESUMED: _transcript,
+    HISTORY_CHECK: _history,
+    TRANSCRIPT_CHECK: _transcript,
     "settings": _settings,
     "system-prompt": _system,
     "verbatim": _verbatim,
