@@ -66,11 +66,12 @@ class GrammarError(Exception):
 class Guard:
     """Holds one reply to the grammar. Several blocks may be open; their indexes rise by one from 0."""
 
-    __slots__ = ("blocks_seen", "open", "state")
+    __slots__ = ("_following", "blocks_seen", "open", "state")
 
     def __init__(self) -> None:
         self.state = State.IDLE
         """Where the reply stands."""
+        self._following = TRANSITIONS[State.IDLE]
         self.open: dict[int, frozenset[type]] = {}
         """The open blocks, and which deltas each takes."""
         self.blocks_seen = 0
@@ -79,7 +80,7 @@ class Guard:
     def check(self, event: Event) -> None:
         """Take note of `event`; raise GrammarError when it may not come now."""
         kind = type(event)
-        following = TRANSITIONS[self.state].get(kind)
+        following = self._following.get(kind)
         if following is None:
             msg = f"`{kind.__name__}` may not come in state `{self.state.value}`"
             raise GrammarError(msg)
@@ -95,7 +96,9 @@ class Guard:
                 raise GrammarError(msg)
             case _:
                 pass
-        self.state = following
+        if following is not self.state:
+            self.state = following
+            self._following = TRANSITIONS[following]
 
     def _delta(self, index: int, kind: type) -> None:
         if kind not in self.open.get(index, NO_DELTAS):

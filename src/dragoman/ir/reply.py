@@ -39,7 +39,9 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
         """Return the figures of `later`, and of this one where `later` has none (reports are cumulative)."""
         if self == _UNKNOWN:
             return later
-        return Usage(*(old if new is None else new for old, new in zip(_values(self), _values(later), strict=True)))
+        if later == _UNKNOWN:
+            return self
+        return Usage(*[old if new is None else new for old, new in zip(_values(self), _values(later), strict=True)])
 
 
 _UNKNOWN: Final = Usage()

@@ -7,6 +7,7 @@ become the request's system; later ones keep their place.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Final, assert_never
 
 import msgspec
@@ -76,6 +77,7 @@ _OWN_FIELDS: Final[dict[str, Callable[[bytes], bool]]] = {
     "prompt_cache_retention": lambda _: False,
 }
 """Fields that only this protocol has, and whether their value asks for something that may not be left out."""
+_own_values: Final = attrgetter(*_OWN_FIELDS)
 
 
 def decode_request(data: bytes, ledger: Ledger) -> Request:
@@ -290,7 +292,8 @@ def _decode_format(response_format: ResponseFormat | None) -> OutputFormat | Non
 
 
 def _own_extras(body: Body) -> Iterator[Extra]:
-    for name, matters in _OWN_FIELDS.items():
-        value: Raw = getattr(body, name)
-        if is_given(value):
-            yield Extra(ORIGIN, name, value, matters(bytes(value)))
+    values: tuple[Raw, ...] = _own_values(body)
+    if any(values):
+        for (name, matters), value in zip(_OWN_FIELDS.items(), values, strict=True):
+            if is_given(value):
+                yield Extra(ORIGIN, name, value, matters(bytes(value)))
