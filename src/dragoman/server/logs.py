@@ -5,7 +5,6 @@ import atexit
 import logging
 import sys
 import time
-from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -89,7 +88,7 @@ class LineWriter:
     """
 
     def __init__(self, *, as_json: bool, warnings_only: bool) -> None:
-        self._format = _json_line if as_json else _text_line
+        self._format, self._clock = (_json_line, _now) if as_json else (_text_line, _local)
         self._warnings_only = warnings_only
         self._waiting: list[Record] = []
         atexit.register(self.flush)
@@ -104,11 +103,13 @@ class LineWriter:
 
     def flush(self) -> None:
         """Write what waits."""
-        lines = b"".join([self._format(record) for record in self._waiting])
+        if not self._waiting:
+            return
+        now = self._clock()
+        lines = "".join([self._format(record, now) for record in self._waiting])
         self._waiting.clear()
-        if lines:
-            sys.stderr.buffer.write(lines)
-            sys.stderr.buffer.flush()
+        sys.stderr.buffer.write(lines.encode(errors="replace"))
+        sys.stderr.buffer.flush()
 
 
 def _message(record: Record) -> str | None:
@@ -118,36 +119,30 @@ def _message(record: Record) -> str | None:
     return reason_of(record.failure) or record.message
 
 
-def _json_line(record: Record) -> bytes:
+def _json_line(record: Record, now: str) -> str:
     line = record.line()
     if record.failure is not None:
         line = msgspec.structs.replace(line, message=_message(record))
-    level = b"warning" if record.failure else b"info"
-    start = b'{"time":"%b","level":"%b","logger":"dragoman.exchange","event":"exchange",' % (_now().encode(), level)
-    return start + msgspec.json.encode(line)[1:] + b"\n"
+    level = "warning" if record.failure else "info"
+    start = f'{{"time":"{now}","level":"{level}","logger":"dragoman.exchange","event":"exchange",'
+    return f"{start}{msgspec.json.encode(line)[1:].decode()}\n"
 
 
 def _now() -> str:
     seconds = time.time()
-    return f"{_utc(int(seconds))}.{int(seconds % 1 * 1000):03d}Z"
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1000):03d}Z"
 
 
-@lru_cache(2)
-def _utc(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+def _local() -> str:
+    return time.strftime("%H:%M:%S")
 
 
-@lru_cache(2)
-def _local(seconds: int) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
-
-
-def _text_line(record: Record) -> bytes:
+def _text_line(record: Record, now: str) -> str:
     text = _exchange(record)
     if not text.isprintable():
         # A model's name is the client's: it may neither begin a line of its own nor speak to the terminal.
         text = "".join(character if character.isprintable() else "?" for character in text)
-    return f"{_local(int(time.time()))} {text}\n".encode(errors="replace")
+    return f"{now} {text}\n"
 
 
 def _exchange(record: Record) -> str:
