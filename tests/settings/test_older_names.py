@@ -37,10 +37,13 @@ def test_a_provider_of_the_kind_in_the_file_stays_the_only_one(tmp_path: Path) -
     assert list(settings.providers) == ["mine"]
 
 
-@pytest.mark.parametrize("word", ["0", "false"])
-def test_that_the_gateway_runs_tools_cannot_be_had(tmp_path: Path, word: str) -> None:
-    with pytest.raises(SettingsError, match="client's to run"):
-        load(None, {"CLAUDE_PROXY_PASSTHROUGH": word}, here=tmp_path)
+@pytest.mark.parametrize(
+    ("word", "mode"),
+    [("0", "internal"), ("false", "internal"), ("FALSE", "internal"), ("1", "passthrough"), ("", "passthrough")],
+)
+def test_who_runs_the_tools_can_be_chosen(tmp_path: Path, word: str, mode: str) -> None:
+    settings = load(None, {"CLAUDE_PROXY_PASSTHROUGH": word, "CLAUDE_PROXY_WORKDIR": "/srv"}, here=tmp_path)
+    assert (settings.claude.mode, settings.claude.workdir) == (mode, "/srv")
 
 
 def test_what_is_no_number_is_said(tmp_path: Path) -> None:

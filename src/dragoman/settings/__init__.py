@@ -15,6 +15,7 @@ from dragoman.settings.records import (
     Routes,
     Server,
     Settings,
+    ToolMode,
 )
 from dragoman.settings.secret import Secret
 
@@ -33,6 +34,7 @@ __all__ = [
     "Server",
     "Settings",
     "SettingsError",
+    "ToolMode",
     "did_you_mean",
     "find",
     "load",

@@ -32,9 +32,8 @@ def from_older_names(environ: Mapping[str, str], providers: Mapping[str, Any]) -
     `claude-agent`: whoever comes from such a proxy needs no file. Raises SettingsError for what cannot be had.
     """
     given = {name: environ[name].strip() for name in OLDER_NAMES if environ.get(name, "").strip()}
-    if given.get(_PASSTHROUGH, "1").lower() in _OFF:
-        problem = f"`{given[_PASSTHROUGH]}`: tools are always the client's to run"
-        raise SettingsError(problem, where=_PASSTHROUGH, hint="unset it, or set it to 1")
+    if _PASSTHROUGH in given:
+        yield _PASSTHROUGH, ("claude", "mode"), "internal" if given[_PASSTHROUGH].lower() in _OFF else "passthrough"
     for name, path in _TEXTS.items():
         if name in given:
             yield name, path, given[name]

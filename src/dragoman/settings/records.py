@@ -13,6 +13,8 @@ from dragoman.settings.secret import Secret
 ProtocolName = Literal["anthropic-messages", "openai-chat", "openai-responses", "gemini-generate"]
 ProviderKind = Literal["http", "claude-agent"]
 LossPolicy = Literal["warn", "strict", "silent"]
+ToolMode = Literal["passthrough", "internal"]
+InternalTool = Literal["read", "write", "edit", "bash", "glob", "grep"]
 Tokens = Annotated[int, Meta(ge=1)]
 PROTOCOLS: Final[tuple[str, ...]] = get_args(ProtocolName)
 
@@ -198,6 +200,13 @@ class Routes(Record, frozen=True):
 class Claude(Record, frozen=True):
     """`[claude]`: how the provider of the kind `claude-agent` runs the CLI of the Claude Agent SDK."""
 
+    mode: Annotated[
+        ToolMode,
+        Meta(
+            description="Who runs the tools: `passthrough`, the client runs its own; `internal`, the gateway runs `tools` in "
+            "`workdir` (only with a `server.host` on loopback)."
+        ),
+    ] = "passthrough"
     spares: Annotated[int, Meta(description="Processes that are started before they are needed.", ge=0, le=16)] = 1
     max_live: Annotated[
         int, Meta(description="The most conversations that have a process; the one idle longest gives way.", ge=1)
@@ -221,8 +230,31 @@ class Claude(Record, frozen=True):
         ),
     ] = True
     workdir: Annotated[
-        str | None, Meta(description="The folder in which the processes run. Absent: an empty one of their own.")
+        str | None,
+        Meta(
+            description="The folder in which the processes run, and the tools of the mode `internal`, which needs one. "
+            "Absent: an empty one of their own."
+        ),
     ] = None
+    tools: Annotated[
+        tuple[InternalTool, ...],
+        Meta(
+            description="The tools of the mode `internal`. `bash` runs what the model likes with the gateway's rights; the "
+            "others stay in `workdir`."
+        ),
+    ] = ("read", "write", "edit", "bash", "glob", "grep")
+    tool_timeout_s: Annotated[
+        float, Meta(description="Seconds after which a tool of the mode `internal` is ended.", gt=0)
+    ] = 120
+    tool_output_kib: Annotated[
+        int, Meta(description="The most output of such a tool, in KiB; what is cut says so.", ge=1, le=1024)
+    ] = 64
+    max_turns: Annotated[
+        int,
+        Meta(
+            description="How often the model may go on after its tools within one reply of the mode `internal`.", ge=1
+        ),
+    ] = 100
     cli: Annotated[str | None, Meta(description="The CLI to run. Absent: the one that the SDK brings along.")] = None
     oauth_token: Annotated[
         Secret | None,
