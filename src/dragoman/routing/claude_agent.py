@@ -1,5 +1,6 @@
 """The provider behind the Claude Agent SDK, made of its settings. It signs in by itself, and is one person's own account."""
 
+import ipaddress
 from typing import Final
 
 import msgspec
@@ -59,9 +60,32 @@ def _check(name: str, provider: configured.Provider, settings: Settings) -> None
         if getattr(provider, field):
             problem = f"`{field}` means nothing for a provider of the kind `{CLAUDE_AGENT}`"
             raise settings.fault(("providers", name, field), problem)
+    _check_mode(name, settings)
     if provider.base_url and origin_of(provider.base_url) in _own_origins(settings.server):
         problem = f"`base_url` is this gateway's own address: `{name}` would ask itself"
         raise settings.fault(("providers", name, "base_url"), problem, "leave it out for Anthropic's own")
+
+
+def _check_mode(name: str, settings: Settings) -> None:
+    """Refuse to run tools for others, or nobody knows where."""
+    if settings.claude.mode != "internal":
+        return
+    if not _is_here(settings.server.host):
+        problem = f"`{name}` runs tools on this machine, and `{settings.server.host}` is reached from elsewhere"
+        raise settings.fault(
+            ("claude", "mode"), problem, "set `server.host` to 127.0.0.1, or the mode to `passthrough`"
+        )
+    if not settings.claude.workdir:
+        problem = "the mode `internal` needs `claude.workdir`, the folder that its tools work in"
+        raise settings.fault(("claude", "mode"), problem, 'workdir = "/path/of/a/project"')
+
+
+def _is_here(host: str) -> bool:
+    """Tell whether nobody but this machine can reach `host`; of another name nobody knows."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _own_origins(server: configured.Server) -> set[str | None]:

@@ -19,6 +19,8 @@ from dragoman.engine.ports import Timeouts, Turn
 from dragoman.ir.collecting import collect
 from dragoman.ir.events import Event, ReplyEnd
 from dragoman.ir.failures import DragomanError
+from dragoman.ir.losses import Ledger
+from dragoman.ir.request import Request
 from dragoman.settings import Settings
 from dragoman.transforms.tools import RestoreNames, rename
 from dragoman.upstreams.claude_agent.abilities import Abilities, Check, abilities_of
@@ -26,8 +28,12 @@ from dragoman.upstreams.claude_agent.about import About, cards, read_about, summ
 from dragoman.upstreams.claude_agent.conversation import advance_by_reply
 from dragoman.upstreams.claude_agent.environment import arguments, environment, find_cli
 from dragoman.upstreams.claude_agent.house import House
+from dragoman.upstreams.claude_agent.internal.agents import definitions
+from dragoman.upstreams.claude_agent.internal.asking import with_own_tools, without_tools
+from dragoman.upstreams.claude_agent.internal.session import CLI_TOOLS, InternalSession
+from dragoman.upstreams.claude_agent.internal.toolbox import Toolbox
 from dragoman.upstreams.claude_agent.process import Process
-from dragoman.upstreams.claude_agent.prompt import RESERVED, note_step_down, read_prompt
+from dragoman.upstreams.claude_agent.prompt import RESERVED, Prompt, note_step_down, read_prompt
 from dragoman.upstreams.claude_agent.session import Session
 
 _LOG: Final = logging.getLogger("dragoman.upstreams")
@@ -47,7 +53,10 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class ClaudeAgent:
-    """Asks Claude through the CLI of the SDK, one process a conversation; the tools are the client's to run."""
+    """Asks Claude through the CLI of the SDK, one process a conversation.
+
+    The tools are the client's to run, or, in the mode `internal`, the gateway's.
+    """
 
     def __init__(self, provider: str, dialect_of: DialectOf, settings: Settings, timeouts: Timeouts) -> None:
         """`provider` is its name in the settings, `dialect_of` knows the quirks of models.
@@ -63,6 +72,9 @@ class ClaudeAgent:
             environment(settings, os.environ, own.api_key, own.base_url),
             settings.claude.workdir or "",
         )
+        self._mode = settings.claude.mode
+        self._max_turns = settings.claude.max_turns
+        self._toolbox = Toolbox(settings.claude, os.environ) if self._mode == "internal" else None
         self._booting: set[Process] = set()
         self._is_closed = False
         self._about: About | None = None
@@ -84,11 +96,11 @@ class ClaudeAgent:
         for name, other in renames.there.items():
             turn.ledger.emulated("tool_name", "tools", f"`{name}` travels as `{other}` and comes back in the reply")
         restored = RestoreNames(renames)
-        prompt = read_prompt(
-            request, Target(self.provider, model, self._dialect_of(model)), turn.ledger, self.abilities
-        )
+        prompt = self._prompt(request, model, turn.ledger)
         if not self.house.knows(prompt):
             note_step_down(prompt, turn.ledger)
+            if self._toolbox is not None and prompt.history:
+                turn.ledger.degraded("internal_steps", "messages", "what tools did in earlier turns is not told again")
         if turn.is_strict:
             refuse_losses(turn.ledger)
         session = await self.house.take(prompt, turn.session)
@@ -108,6 +120,16 @@ class ClaudeAgent:
             self.house.drop(session)
             raise
         self.house.drop(session)
+
+    def _prompt(self, request: Request, model: str, ledger: Ledger) -> Prompt:
+        target = Target(self.provider, model, self._dialect_of(model))
+        toolbox = self._toolbox
+        if toolbox is None:
+            return read_prompt(request, target, ledger, self.abilities)
+        bare, agents = without_tools(request, ledger)
+        known = definitions(agents, toolbox.names, self._max_turns)
+        prompt = read_prompt(bare, target, ledger, self.abilities, known)
+        return with_own_tools(prompt, toolbox.names, toolbox.limits, request)
 
     def start(self, test: Callable[[], Awaitable[Sequence[Check]]] | None = None) -> None:
         """Get ready before anybody asks: spare processes, what the CLI says of itself, and whether it does what it has to."""
@@ -134,7 +156,7 @@ class ClaudeAgent:
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._look()
         return {
-            "mode": "passthrough",
+            "mode": self._mode,
             **summary(self._about),
             **self.abilities.summary,
             "self_test": {check.name: check.problem or "ok" for check in self._checks},
@@ -186,8 +208,10 @@ class ClaudeAgent:
         if transcript is not None:
             past = own / f"{id}.jsonl"
             past.write_bytes(transcript)
-        process = await Process.spawn(arguments(start.cli, id, past), start.environment, start.folder or str(own))
-        session = Session(id, process, past)
+        own_tools = "" if self._toolbox is None else CLI_TOOLS
+        command = arguments(start.cli, id, own_tools, past)
+        process = await Process.spawn(command, start.environment, start.folder or str(own))
+        session = self._session(id, process, past)
         self._booting.add(process)
         try:
             if self._is_closed:
@@ -200,6 +224,11 @@ class ClaudeAgent:
         finally:
             self._booting.discard(process)
         return session
+
+    def _session(self, id: str, process: Process, past: Path | None) -> Session:
+        if self._toolbox is None:
+            return Session(id, process, past)
+        return InternalSession(id, process, self._toolbox, self._max_turns, past)
 
     def _own_folder(self) -> Path:
         """Return the empty folder that processes without a `workdir` run in: the CLI tells the model its name."""

@@ -15,9 +15,9 @@ _decode: Final = msgspec.json.Decoder().decode
 _REASONING: Final = frozenset({"thinking", "redacted_thinking"})
 
 
-def opening(model: str, system: str) -> bytes:
-    """Return the key of a conversation in which nothing has been said yet."""
-    return sha256(_json([model, system])).digest()
+def opening(model: str, system: str, agents: bytes = b"{}") -> bytes:
+    """Return the key of a conversation in which nothing has been said yet; `agents` are those that the CLI is told of."""
+    return sha256(_json([model, system]) + agents).digest()
 
 
 def advance(key: bytes, role: str, content: Raw) -> bytes:

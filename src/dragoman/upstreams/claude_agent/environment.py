@@ -39,6 +39,7 @@ _SWITCHES: Final[Mapping[str, str]] = {
     "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
     "ENABLE_TOOL_SEARCH": "false",
     "CLAUDE_AGENT_SDK_DISABLE_BUILTIN_AGENTS": "1",
+    "CLAUDE_CODE_FORK_SUBAGENT": "0",
     "CLAUDE_CODE_MAX_RETRIES": "0",
     "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
     "CLAUDE_CODE_DISABLE_REFUSAL_RETRY": "1",
@@ -54,8 +55,8 @@ _SWITCHES: Final[Mapping[str, str]] = {
 
 _ARGUMENTS: Final = (
     *("--output-format", "stream-json", "--verbose", "--input-format", "stream-json", "--include-partial-messages"),
-    # No tools, settings, servers or prompt but the client's; no transcript on the disk.
-    *("--tools", "", "--setting-sources=", "--strict-mcp-config", "--system-prompt", "", "--no-session-persistence"),
+    # No settings, servers or prompt but the client's; no transcript on the disk.
+    *("--setting-sources=", "--strict-mcp-config", "--system-prompt", "", "--no-session-persistence"),
     # No skills either: a client's tool called `Skill` would have the CLI list its own.
     "--disable-slash-commands",
 )
@@ -77,10 +78,13 @@ def find_cli(settings: Settings) -> str:
     raise SettingsError(f"the Claude Agent SDK {what}", hint="pip install 'dragoman[claude]', or set `claude.cli`")
 
 
-def arguments(cli: str, session_id: str, transcript: Path | None = None) -> list[str]:
-    """Return the command to run for a conversation that is to be called `session_id` (a UUID), and may resume from a transcript."""
+def arguments(cli: str, session_id: str, tools: str = "", transcript: Path | None = None) -> list[str]:
+    """Return the command to run for a conversation that is to be called `session_id` (a UUID), and may resume from a transcript.
+
+    `tools` are those of the CLI's own that stay.
+    """
     past = () if transcript is None else (f"--resume={transcript}", "--fork-session")
-    return [cli, *_ARGUMENTS, f"--session-id={session_id}", *past]
+    return [cli, *_ARGUMENTS, "--tools", tools, f"--session-id={session_id}", *past]
 
 
 def environment(

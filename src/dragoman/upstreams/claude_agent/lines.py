@@ -37,6 +37,19 @@ class Result(msgspec.Struct, tag="result"):
     terminal_reason: str | None = None
     result: str | None = None
     errors: list[str] | None = None
+    usage: "dict[str, ModelUsage]" = msgspec.field(default_factory=dict, name="model_usage_since_last_result")
+    """What the turn cost by model, sub-agents included."""
+
+
+class ModelUsage(msgspec.Struct, rename="camel"):
+    """Tokens, as Anthropic counts them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    thinking_tokens: int = 0
+    cache_creation_ephemeral_1h_input_tokens: int = msgspec.field(default=0, name="cacheCreationEphemeral1hInputTokens")
 
 
 class System(msgspec.Struct, tag="system"):
@@ -70,6 +83,14 @@ class Asked(msgspec.Struct):
 
     subtype: str
     message: "McpMessage | None" = None
+    input: "HookInput | None" = None
+
+
+class HookInput(msgspec.Struct):
+    """What the model is about to call."""
+
+    tool_name: str = ""
+    tool_input: dict[str, Any] = {}
 
 
 class McpMessage(msgspec.Struct):

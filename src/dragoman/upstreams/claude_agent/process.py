@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -43,6 +43,8 @@ class Process:
         self._stderr: deque[str] = deque(maxlen=_WORDS_KEPT)
         self.tools = NO_TOOLS
         """The tools that the CLI is told of when it asks."""
+        self.attend: Callable[[ControlRequest], None] = self._defer
+        """Answers what it asks."""
         self.is_ending = False
         """Whether it was killed."""
         self.words: asyncio.Queue[Word | Exited] = asyncio.Queue()
@@ -156,7 +158,7 @@ class Process:
             case None:
                 return
             case ControlRequest():
-                self.write(lines.reply_to(line, self.tools))
+                self.attend(line)
             case ControlResponse(response):
                 answer = self._questions.pop(response.request_id, None)
                 if answer is None or answer.done():
@@ -167,6 +169,9 @@ class Process:
                     answer.set_result(Raw(bytes(response.response)))
             case word:
                 self.words.put_nowait(word)
+
+    def _defer(self, asked: ControlRequest) -> None:
+        self.write(lines.reply_to(asked, self.tools))
 
     def _obituary(self) -> str:
         words = f": {self._stderr[-1]}" if self._stderr else ""

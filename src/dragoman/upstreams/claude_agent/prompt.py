@@ -26,6 +26,7 @@ _COMBINED: Final = ("oneOf", "anyOf", "allOf")
 _NO_ADVICE: Final[Mapping[str, Any]] = {"includeCoAuthoredBy": False, "attribution": {"commit": "", "pr": ""}}
 """Where a tool is called `Bash`, the CLI would tell the model how to sign commits."""
 _NOTHING: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
+NO_AGENTS: Final = Raw(b"{}")
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -55,6 +56,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """What a process is started with that does not take the history by its input."""
     instead: Raw | None = None
     """What is said first to a process that knows nothing yet, if that is not `now`."""
+    agents: Raw = NO_AGENTS
+    """The agents that the CLI itself may start, by their names."""
 
     @property
     def told(self) -> tuple[Said, ...]:
@@ -72,7 +75,9 @@ _body: Final = msgspec.json.Decoder(_Body).decode
 _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def read_prompt(request: Request, target: Target, ledger: Ledger, abilities: Abilities = _ALL) -> Prompt:
+def read_prompt(
+    request: Request, target: Target, ledger: Ledger, abilities: Abilities = _ALL, agents: Raw = NO_AGENTS
+) -> Prompt:
     """Return what a process is told. Raises RequestError or UnsupportedError for what cannot be told.
 
     The CLI is asked for `request.model`, in its own spelling; the model itself is that of `target`.
@@ -92,7 +97,7 @@ def read_prompt(request: Request, target: Target, ledger: Ledger, abilities: Abi
             hint="the last message has to be the user's",
         )
     system = "\n\n".join(text for text in _texts(body.system) if not text.startswith(ATTRIBUTION))
-    key = key_now = opening(target.model, system)
+    key = key_now = opening(target.model, system, bytes(agents))
     for said in body.messages:
         key_now = advance(key_now, said.role, said.content)
         if said.role == "assistant":
@@ -119,6 +124,7 @@ def read_prompt(request: Request, target: Target, ledger: Ledger, abilities: Abi
         flags=_flags(fields, request.model, keeps_limit=request.max_tokens is not None),
         transcript=written,
         instead=instead,
+        agents=agents,
     )
 
 

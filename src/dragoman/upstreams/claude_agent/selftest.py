@@ -4,7 +4,7 @@ Half of it is not documented, so a new version of the CLI may change it without 
 """
 
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from dragoman.ir.request import (
     ToolResult,
 )
 from dragoman.ir.seals import Seal
-from dragoman.settings import Provider, Secret, Settings
+from dragoman.settings import Provider, Secret, Settings, ToolMode
 from dragoman.upstreams.claude_agent.abilities import (
     HISTORY_CHECK,
     PARALLEL_CHECK,
@@ -172,7 +172,18 @@ async def _no_retries(bench: _Bench) -> str | None:
     return "it looked like an answer"
 
 
-_CHECKS: Final[dict[str, Callable[[_Bench], Awaitable[str | None]]]] = {
+async def _internal_tools(bench: _Bench) -> str | None:
+    """In internal mode a call is done here, and the turns are one reply."""
+    reply = await bench.ask(_said(Role.USER, Text('Call write with {"file_path": "here", "content": "done"}')))
+    text = "".join(block.text for block in reply.blocks if isinstance(block, Text))
+    is_one = bench.requests == 2 and not any(isinstance(block, ToolCall) for block in reply.blocks)
+    return (
+        None if is_one and "made here: 4 bytes" in text else f"after {bench.requests} requests the reply was {text!r}"
+    )
+
+
+Checks = Mapping[str, Callable[[_Bench], Awaitable[str | None]]]
+_CHECKS: Final[Checks] = {
     PARALLEL_CHECK: _parallel_calls,
     "tool-names": _names,
     HISTORY_CHECK: _history,
@@ -182,13 +193,21 @@ _CHECKS: Final[dict[str, Callable[[_Bench], Awaitable[str | None]]]] = {
     "verbatim": _verbatim,
     "no-retries": _no_retries,
 }
+_INTERNAL_CHECKS: Final[Checks] = {"internal-tools": _internal_tools}
 
 
 async def run_checks(settings: Settings, dialect_of: DialectOf) -> Sequence[Check]:
     """Return what holds of the CLI that `settings` name. Raises SettingsError when there is none."""
+    found = await _checked(_CHECKS, settings, dialect_of, "passthrough")
+    if settings.claude.mode == "internal":
+        found += await _checked(_INTERNAL_CHECKS, settings, dialect_of, "internal")
+    return found
+
+
+async def _checked(checks: Checks, settings: Settings, dialect_of: DialectOf, mode: ToolMode) -> list[Check]:
     found: list[Check] = []
-    async with _bench(settings, dialect_of) as bench:
-        for name, check in _CHECKS.items():
+    async with _bench(settings, dialect_of, mode) as bench:
+        for name, check in checks.items():
             bench.agent.abilities = Abilities()
             try:
                 problem = await check(bench)
@@ -201,13 +220,20 @@ async def run_checks(settings: Settings, dialect_of: DialectOf) -> Sequence[Chec
 
 
 @asynccontextmanager
-async def _bench(settings: Settings, dialect_of: DialectOf) -> AsyncIterator[_Bench]:
+async def _bench(settings: Settings, dialect_of: DialectOf, mode: ToolMode) -> AsyncIterator[_Bench]:
     """Provide the same CLI with a home of its own, and no way to anybody else."""
     with tempfile.TemporaryDirectory(prefix="dragoman-selftest-") as home:
         async with ScriptedServer("anthropic-messages") as upstream:
             environment = {"HOME": Secret(home), "CLAUDE_CONFIG_DIR": Secret(home), "NO_PROXY": Secret("127.0.0.1")}
             claude = msgspec.structs.replace(
-                settings.claude, environment=environment, oauth_token=None, workdir=home, spares=1, max_live=2
+                settings.claude,
+                environment=environment,
+                oauth_token=None,
+                mode=mode,
+                tools=("write",),
+                workdir=home,
+                spares=1,
+                max_live=2,
             )
             provider = Provider(kind="claude-agent", base_url=upstream.base_url, api_key=Secret("sk-ant-selftest"))
             tested = msgspec.structs.replace(settings, providers={"claude": provider}, claude=claude)

@@ -77,13 +77,18 @@ class Session:
         self._settling: asyncio.Task[None] | None = None
 
     @property
+    def is_working(self) -> bool:
+        """Whether something is being done that the CLI is silent about."""
+        return False
+
+    @property
     def is_alive(self) -> bool:
         """Whether it can take another turn, now or soon."""
         return self.state is not State.DEAD and not self.process.is_over
 
     async def open(self, prompt: Prompt) -> None:
         """Tell a fresh process the system prompt, the tools and all that was said before. Raises CliError."""
-        self.about = await self.process.initialise(prompt.system)
+        self.about = await self._initialise(prompt)
         await self._tell(prompt)
         self._first = prompt.instead
         for number, said in enumerate(prompt.told):
@@ -100,6 +105,9 @@ class Session:
         if not (self.state is State.IDLE and self.is_alive):
             raise CliError("the process of this conversation has ended")
         await self._tell(prompt)
+
+    async def _initialise(self, prompt: Prompt) -> Raw:
+        return await self.process.initialise(prompt.system)
 
     async def _tell(self, prompt: Prompt) -> None:
         if bytes(prompt.tools) != bytes(self._tools or b"[]"):
@@ -125,7 +133,7 @@ class Session:
     async def reply(self, prompt: Prompt, source: Source, timeouts: Timeouts) -> AsyncGenerator[Sequence[Event], None]:
         """Ask, and yield the reply's events. Raises DragomanError for a reply that fails; the session is of no use then."""
         self.state = State.BUSY
-        turn = _Turn(self.process, prompt, source)
+        turn = self._turn(prompt, source)
         first, self._first = self._first, None
         self.process.write(lines.user(prompt.now if first is None else first))
         words = self.process.words
@@ -134,6 +142,8 @@ class Session:
             try:
                 word = words.get_nowait() if not words.empty() else await asyncio.wait_for(words.get(), limit)
             except TimeoutError:
+                if self.is_working:
+                    continue
                 self.kill()
                 raise UpstreamTimeoutError(f"the Claude CLI said nothing for {limit:g} s") from None
             events = list(turn.take(word))
@@ -143,6 +153,9 @@ class Session:
                 self.kill()
             if events:
                 yield events
+
+    def _turn(self, prompt: Prompt, source: Source) -> "ReplyTurn":
+        return ReplyTurn(self.process, prompt, source)
 
     def settle(self, key: bytes) -> None:
         """The reply has ended: let the CLI finish its turn in the background, and stand by for what follows `key`."""
@@ -191,7 +204,7 @@ class Session:
         await self.settled()
 
 
-class _Turn:
+class ReplyTurn:
     """Makes the events of one reply of what the CLI says: the first message alone, and failures instead of its words for them."""
 
     def __init__(self, process: Process, prompt: Prompt, source: Source) -> None:
