@@ -203,6 +203,31 @@ def test_a_limit_of_tokens_ends_the_reply(inner: ClaudeGateway, exact: ExactUpst
     assert [block.text for block in reply.reply.content if block.type == "text"] == ["I look.", "\n\nIt is"]
 
 
+def test_a_refusal_ends_the_reply(inner: ClaudeGateway, exact: ExactUpstream) -> None:
+    exact.answers(
+        told(text("I look."), tool_use("t1", "bash", command="true")), told(text("No."), stop_reason="refusal")
+    )
+    with anthropic_client(inner.url) as client:
+        reply = ask_messages(client, streams=True, messages=[user("Do harm.")], **ASKED)
+    assert reply.reply.stop_reason == "refusal"
+    assert [block.text for block in reply.reply.content if block.type == "text"] == ["I look.", "\n\nNo."]
+
+
+def test_an_answer_in_json_is_nothing_else(inner: ClaudeGateway, exact: ExactUpstream) -> None:
+    exact.answers(told(text("I look."), tool_use("t1", "bash", command="true")), told(text('{"n": 1}')))
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    form = {"type": "json_schema", "json_schema": {"name": "number", "schema": schema, "strict": True}}
+    with openai_client(inner.url) as client:
+        chat = ask_chat(client, streams=True, model=MODEL, response_format=form)
+    assert chat.reply.choices[0].message.content == '{"n": 1}'
+    assert "words_between" in chat.headers["x-dragoman-loss"]
+
+
 def test_a_failure_in_a_later_turn_is_one(inner: ClaudeGateway, exact: ExactUpstream) -> None:
     busy = json_answer({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}, 529)
     exact.answers(told(tool_use("t1", "bash", command="true")), busy)

@@ -22,6 +22,7 @@ LOSES: Final = (
     LossNote("internal_steps", "internal mode: what tools did in earlier turns is not told again to a new process"),
     LossNote("parallel_calls", "this version of the CLI takes one call a turn"),
     LossNote("tool_field", "of a tool the CLI passes on name, description and schema"),
+    LossNote("words_between", "internal mode: where JSON was asked for, what the model says before its last turn"),
     LossNote(
         "tool_schema", "`type` is added where it is missing; the CLI rewrites alternatives at the top of a schema"
     ),

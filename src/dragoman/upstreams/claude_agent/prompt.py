@@ -58,6 +58,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """What is said first to a process that knows nothing yet, if that is not `now`."""
     agents: Raw = NO_AGENTS
     """The agents that the CLI itself may start, by their names."""
+    wants_form: bool = False
+    """Whether the answer is to be JSON, and nothing beside it."""
 
     @property
     def told(self) -> tuple[Said, ...]:

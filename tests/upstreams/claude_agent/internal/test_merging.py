@@ -15,8 +15,8 @@ from dragoman.upstreams.claude_agent.lines import ModelUsage
 CALL = ToolCall("t", "read", '{"file_path": "a"}')
 
 
-def merged(*messages: Reply) -> Reply:
-    merger, receiver = Merger(), EventReceiver()
+def merged(*messages: Reply, only_last: bool = False) -> Reply:
+    merger, receiver = Merger(only_last=only_last), EventReceiver()
     events: list[Event] = []
     for message in messages:
         events += receiver.feed(merger.feed(expand(message)))
@@ -51,6 +51,18 @@ def test_a_reply_ends_when_no_calls_are_to_be_answered() -> None:
         ended.append(merger.has_ended)
     assert ended == [False, False, True]
     assert merger.messages == 2
+
+
+def test_where_only_the_last_words_count_the_others_are_left_out() -> None:
+    thought = Reasoning(("Hm.",))
+    last = message(2, thought, Text("{"), Text("}"), finish=Finish.DONE)
+    reply = merged(message(1, Text("I look."), CALL), last, only_last=True)
+    assert reply.blocks == (thought, Text("{"), Text("}"))
+    assert merged(message(1, Text("x"), thought, Text("y"), finish=Finish.LENGTH), only_last=True).blocks == (
+        thought,
+        Text("x"),
+        Text("y"),
+    )
 
 
 def test_the_end_can_be_told_from_without() -> None:

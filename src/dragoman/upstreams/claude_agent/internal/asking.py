@@ -34,6 +34,8 @@ def without_tools(request: Request, ledger: Ledger) -> tuple[Request, tuple[Agen
     choice = request.tool_choice
     if choice is not None and choice.mode in ("any", "tool"):
         ledger.dropped("forced_tool", "tool_choice", "every turn would have to call a tool", changes_meaning=True)
+    if request.output is not None:
+        ledger.dropped("words_between", "output", "what the model says before its last turn is left out of the JSON")
     return msgspec.structs.replace(request, tools=(), tool_choice=None, parallel_tools=None), agents
 
 
@@ -51,6 +53,7 @@ def with_own_tools(prompt: Prompt, names: tuple[str, ...], limits: Limits, asked
         tools=Raw(msgspec.json.encode(tools.described(names, limits))),
         names=frozenset(names),
         flags=Raw(msgspec.json.encode(flags)),
+        wants_form=asked.output is not None,
     )
 
 

@@ -27,9 +27,14 @@ _GAP: Final = "\n\n"
 
 
 class Merger:
-    """Takes the events of one message after the other, and gives those of one reply; `end` ends it."""
+    """Takes the events of one message after the other, and gives those of one reply; `end` ends it.
 
-    def __init__(self) -> None:
+    `only_last`: of the texts only the last message's count, so they wait until it is known which that is.
+    """
+
+    def __init__(self, *, only_last: bool = False) -> None:
+        self._only_last = only_last
+        self._held: dict[int, list[Event]] = {}
         self.messages = 0
         """How many messages have begun."""
         self._places: dict[int, int] = {}
@@ -66,7 +71,7 @@ class Merger:
     def _take(self, event: Event, merged: list[Event]) -> None:
         match event:
             case ReplyStart(usage=usage):
-                self._places = {}
+                self._places, self._held = {}, {}
                 self._begun, self._last = usage, None
                 self._is_after_text = self._has_text
                 self.messages += 1
@@ -74,6 +79,8 @@ class Merger:
                     merged.append(event)
             case BlockStart(_, ToolCall()):
                 pass
+            case BlockStart(index, Text()) if self._only_last:
+                self._held[index] = [event]
             case BlockStart(index, block):
                 place = self._places[index] = self._shown
                 self._shown += 1
@@ -87,6 +94,8 @@ class Merger:
             case ReplyEnd():
                 self._last = event
                 self._used = added(self._used, self._begun.merged(event.usage))
+                if self._held and self.has_ended:
+                    self._release(merged)
             case ReplyFailed():
                 merged.append(event)
 
@@ -95,7 +104,19 @@ class Merger:
             merged.append(TextDelta(place, _GAP))
         self._has_text, self._is_after_text = True, False
 
+    def _release(self, merged: list[Event]) -> None:
+        for index, (start, *others) in self._held.items():
+            self._places[index] = self._shown
+            self._shown += 1
+            self._pass_on(start, index, merged)
+            for event in others:
+                self._pass_on(event, index, merged)
+        self._held = {}
+
     def _pass_on(self, event: Event, index: int, merged: list[Event]) -> None:
+        if index in self._held and index not in self._places:
+            self._held[index].append(event)
+            return
         place = self._places.get(index)
         if place is not None:
             merged.append(event if place == index else msgspec.structs.replace(event, index=place))

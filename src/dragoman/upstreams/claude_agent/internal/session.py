@@ -77,13 +77,15 @@ class _MergedTurn(ReplyTurn):
         super().__init__(process, prompt, source)
         self._source = source
         self._max_turns = max_turns
-        self._merger = Merger()
+        self._merger = Merger(only_last=prompt.wants_form)
 
     def take(self, word: Word | Exited) -> Sequence[Event]:
         """Return the events that `word` brings. Raises DragomanError."""
         match word:
             case Result(is_error=False, subtype="success") if self._merger.has_ended:
                 return self._receiver.feed([self._merger.end(usage_of(word.usage.values()))])
+            case Exited() if self._merger.has_ended:
+                return self._receiver.feed([self._merger.end()])
             case _:
                 return super().take(word)
 
@@ -108,9 +110,10 @@ class _MergedTurn(ReplyTurn):
         return self._receiver.feed(events)
 
     def _end_early(self, reason: str) -> Sequence[Event]:
-        """Return the reply's end where the CLI must not go on: the model was to, or has had its turns."""
+        """Return the reply's end where the CLI must not go on: the model was to, has had its turns, or refuses."""
         is_enough = reason == "tool_use" and self._merger.messages >= self._max_turns
-        self.is_final = self._process.is_ending or is_enough
+        # A refusal would come as an error once more.
+        self.is_final = self._process.is_ending or is_enough or reason == "refusal"
         if not self.is_final:
             return ()
         events = self._merger.feed(self._decoder.flush())
