@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from dragoman.main import build
 from dragoman.settings import Claude, Provider, Server, Settings, SettingsError
 from tests.support.claude import MODEL, SYSTEM, TOOLS, ClaudeGateway, claude_gateway, running_children
-from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, silence
+from tests.support.exact_upstream import Answer, ExactUpstream, json_answer
 from tests.support.sdks import anthropic_client, ask_chat, ask_messages, ask_responses, openai_client
 from tests.support.wires import message, messages_answer, text, thinking, tool_use
 
@@ -272,21 +273,23 @@ def test_a_client_that_leaves_takes_commands_along(inner: ClaudeGateway, exact: 
         )
 
 
-def test_a_tool_may_be_silent_for_longer_than_the_model(
+def test_a_gateway_that_stops_takes_commands_along(
     exact: ExactUpstream, work: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    server = Server(port=0, first_byte_timeout_s=1.5, idle_timeout_s=1)
     home = tmp_path_factory.mktemp("home")
-    with ClaudeGateway(exact.url, home, server, mode="internal", workdir=str(work), tools=("bash",)) as gateway:
-        exact.answers(told(tool_use("t1", "bash", command="sleep 2; echo done")), told(text("Done.")), silence())
-        with anthropic_client(gateway.url) as client:
-            reply = ask_messages(client, streams=True, messages=[user("Slowly.")], **ASKED)
-            assert reply.reply.stop_reason == "end_turn"
-            assert offered(exact.last) == ["bash"]
-            with pytest.raises(anthropic.APIStatusError) as caught:
-                ask_messages(client, streams=True, messages=[user("And now?")], **ASKED)
-        assert caught.value.status_code == 504
+    exact.answers(told(tool_use("t1", "bash", command="echo $$ > last; sleep 60")))
+    with (
+        ClaudeGateway(exact.url, home, Server(port=0, drain_s=0.1), mode="internal", workdir=str(work)) as gateway,
+        anthropic_client(gateway.url) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
         assert httpx2.get(f"{gateway.url}/health", timeout=10).json()["claude_agent"]["mode"] == "internal"
+        asking = pool.submit(ask_messages, client, streams=True, messages=[user("Work.")], **ASKED)
+        wait_until(lambda: (work / "last").exists() and (work / "last").read_text() != "", "the command did not begin")
+        gateway.__exit__(None, None, None)
+        with pytest.raises(anthropic.APIError):
+            asking.result(20)
+    assert int((work / "last").read_text()) not in running_children(os.getpid())
 
 
 def settings(host: str, **claude: Any) -> Settings:

@@ -96,6 +96,7 @@ def test_claude_codes_list_says_which_tools_an_agent_has() -> None:
         ("Starts one.\n  Available agents: build, plan, `oracle`.", None, ["build", "plan", "oracle"]),
         ("Available agents:\n* **oracle**: Knows.\n* `plan`: Plans.\n", None, ["oracle", "plan"]),
         ("Available agent types are listed in messages of the conversation.", None, []),
+        ("Available skills:\n- git: Commits.\n\nAvailable categories:\n- quick: Small.\n", None, []),
         ("Available agents: whoever you like to name, in a sentence of yours.", None, []),
         ("", {"properties": {"subagent_type": {"type": "string"}}}, []),
         ("", ["no", "schema"], []),

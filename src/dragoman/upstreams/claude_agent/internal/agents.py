@@ -16,8 +16,7 @@ from dragoman.ir.request import FunctionTool, Tool
 _TASK_TOOLS: Final = frozenset({"task", "agent", "callomoagent", "delegatetask", "sisyphustask"})
 """What clients call the tool that starts an agent, in small letters and without `_` and `-`."""
 _HEADING: Final = re.compile(
-    r"^[ \t]*(?:#+ |\*\*)?available(?: (?:sub)?agents?(?: types?)?)?\b[^:\n]*:\*{0,2}[ \t]*",
-    re.IGNORECASE | re.MULTILINE,
+    r"^[ \t]*(?:#+ |\*\*)?available(?: (?:sub)?agents?\b[^:\n]*)?:\*{0,2}[ \t]*", re.IGNORECASE | re.MULTILINE
 )
 _ENTRY: Final = re.compile(
     r"^[-*] +[`*\"]{0,3}(?P<name>[^\s`*\":][^`*\":\n]{0,79}?)[`*\"]{0,3}:(?:[ \t]+|$)(?P<text>.*)$"

@@ -55,7 +55,8 @@ class Toolbox:
         self.names = settings.tools
         self.limits = Limits(settings.tool_timeout_s, settings.tool_output_kib * 1024)
         self._environment = {name: environ[name] for name in _INHERITED if name in environ} | {"TERM": "dumb"}
-        self._shell = shutil.which("bash") or "/bin/sh"
+        # The first that there is: a `bash` on the PATH may be somebody's wrapper, which costs a quarter of a second.
+        self._shell = shutil.which("/bin/bash") or shutil.which("bash") or "/bin/sh"
         self._writing = threading.Lock()
 
     @property
