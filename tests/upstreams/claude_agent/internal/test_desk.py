@@ -89,6 +89,21 @@ def test_calls_are_answered_when_they_are_done(tmp_path: Path) -> None:
     assert 6 not in answers
 
 
+def test_a_tool_that_breaks_is_answered_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path)
+
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    async def talk() -> None:
+        monkeypatch.setattr(office.desk._toolbox, "run", broken)
+        office.desk.attend(rpc("tools/call", name="read", arguments={}))
+        await office.desk.stopped()
+
+    asyncio.run(talk())
+    assert office.written[0]["response"]["mcp_response"]["result"]["isError"]
+
+
 def test_whatever_else_is_asked_is_refused(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.desk.attend(asked(subtype="can_use_tool"))

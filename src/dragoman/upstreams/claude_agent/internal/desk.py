@@ -11,7 +11,7 @@ import msgspec
 from dragoman.upstreams.claude_agent.internal import rpc
 from dragoman.upstreams.claude_agent.internal.names import match_agent
 from dragoman.upstreams.claude_agent.internal.rpc import CallRequest, Cancellation
-from dragoman.upstreams.claude_agent.internal.toolbox import Toolbox
+from dragoman.upstreams.claude_agent.internal.toolbox import Outcome, Toolbox
 from dragoman.upstreams.claude_agent.internal.tools import described
 from dragoman.upstreams.claude_agent.lines import Asked, ControlRequest, HookInput, McpMessage
 
@@ -82,7 +82,12 @@ class Desk:
 
     async def _do(self, asked: ControlRequest, call: CallRequest) -> None:
         begun = time.monotonic()
-        outcome = await self._toolbox.run(call.name, call.arguments)
+        try:
+            outcome = await self._toolbox.run(call.name, call.arguments)
+        # Without an answer the CLI would wait for ever.
+        except Exception:  # noqa: BLE001 - whatever it is, it is logged
+            _LOG.exception("the tool `%s` broke", call.name)
+            outcome = Outcome("the tool broke: it cannot do this", is_error=True)
         _LOG.info(
             "the tool `%s` %s after %.0f ms",
             call.name if call.name in self._toolbox.names else "?",

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO, Final
 
 from dragoman.upstreams.claude_agent.internal.folder import Folder
@@ -98,12 +99,14 @@ def glob(folder: Folder, call: Glob, limits: Limits, deadline: Deadline) -> str:
     """Return the paths that fit, the newest first. Raises ToolError, OutsideError, OSError."""
     pattern = Pattern(call.pattern)
     base = folder.shown(call.path)
+    before = [] if base == "." else [base]
     found: list[tuple[float, str]] = []
     for inside, names, fd in folder.walk(call.path, deadline.check):
         for name in names:
             if pattern.fits([*inside, name]):
-                changed = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mtime
-                found.append((changed, "/".join((*(() if base == "." else (base,)), *inside, name))))
+                with suppress(OSError):  # it may have gone since
+                    changed = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mtime
+                    found.append((changed, "/".join([*before, *inside, name])))
         if len(found) > _MOST_FOUND:
             break
     if not found:

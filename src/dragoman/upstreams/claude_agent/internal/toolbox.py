@@ -66,6 +66,11 @@ class Toolbox:
 
     async def run(self, name: str, arguments: dict[str, Any]) -> Outcome:
         """Do it; what goes wrong is an outcome, too. Cancelling ends what was started."""
+        outcome = await self._outcome(name, arguments)
+        # Names of files need not be Unicode; what is told has to be.
+        return msgspec.structs.replace(outcome, text=outcome.text.encode(errors="replace").decode())
+
+    async def _outcome(self, name: str, arguments: dict[str, Any]) -> Outcome:
         if name not in self.names:
             return Outcome(f"there is no tool `{name}`", is_error=True)
         try:
