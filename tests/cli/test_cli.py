@@ -535,11 +535,15 @@ def test_the_demo_ends_well() -> None:
 
 def test_the_doctor_examines_the_claude_cli(tmp_path: Path) -> None:
     file = tmp_path / "dragoman.toml"
-    file.write_text(f'[providers.claude]\nkind = "claude-agent"\n[claude.environment]\nHOME = "{tmp_path}"\n')
+    file.write_text(
+        '[providers.claude]\nkind = "claude-agent"\n'
+        f'[claude]\nmode = "internal"\nworkdir = "{tmp_path}"\n[claude.environment]\nHOME = "{tmp_path}"\n'
+    )
     done = run("doctor", "claude", "--config", str(file))
     assert done.returncode == 0, done.stdout.decode()
     assert "login: none" in done.stdout.decode()
     assert "ok     parallel-calls" in done.stdout.decode()
+    assert "ok     internal-tools" in done.stdout.decode()
     assert "history: told message by message" in done.stdout.decode()
     file.write_text('[providers.claude]\nkind = "claude-agent"\n[claude]\ncli = "/nowhere"\n')
     missing = run("doctor", "claude", "--config", str(file))

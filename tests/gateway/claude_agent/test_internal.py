@@ -14,6 +14,7 @@ from typing import Any
 
 import anthropic
 import httpx2
+import msgspec
 import pytest
 
 from dragoman.main import build
@@ -278,8 +279,10 @@ def test_a_gateway_that_stops_takes_commands_along(
 ) -> None:
     home = tmp_path_factory.mktemp("home")
     exact.answers(told(tool_use("t1", "bash", command="echo $$ > last; sleep 60")))
+    stopping = ClaudeGateway(exact.url, home, mode="internal", workdir=str(work))
+    stopping.settings = msgspec.structs.replace(stopping.settings, server=Server(port=0, drain_s=0.1))
     with (
-        ClaudeGateway(exact.url, home, Server(port=0, drain_s=0.1), mode="internal", workdir=str(work)) as gateway,
+        stopping as gateway,
         anthropic_client(gateway.url) as client,
         ThreadPoolExecutor(1) as pool,
     ):
