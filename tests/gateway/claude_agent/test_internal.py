@@ -21,7 +21,7 @@ from dragoman.main import build
 from dragoman.settings import Claude, Provider, Server, Settings, SettingsError
 from tests.support.claude import MODEL, SYSTEM, TOOLS, ClaudeGateway, claude_gateway, running_children
 from tests.support.exact_upstream import Answer, ExactUpstream, json_answer
-from tests.support.sdks import anthropic_client, ask_chat, ask_messages, ask_responses, openai_client
+from tests.support.sdks import anthropic_client, ask_chat, ask_messages, ask_responses, google_client, openai_client
 from tests.support.wires import message, messages_answer, text, thinking, tool_use
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")
@@ -140,6 +140,23 @@ def test_clients_of_openai_get_one_reply(inner: ClaudeGateway, exact: ExactUpstr
     assert "client_tool" in chat.headers["x-dragoman-loss"]
     assert response.reply.output_text == "I look.\n\nNothing."
     assert {item.type for item in response.reply.output} == {"message"}
+
+
+def test_a_client_of_google_gets_one_reply(inner: ClaudeGateway, exact: ExactUpstream) -> None:
+    exact.answers(told(text("I look."), tool_use("t1", "glob", pattern="*")), told(text("Nothing.")))
+    with google_client(inner.url) as client:
+        chunks = list(client.models.generate_content_stream(model=MODEL, contents="Look."))
+    parts = [
+        part for chunk in chunks for one in chunk.candidates or [] if one.content for part in one.content.parts or []
+    ]
+    assert "".join(part.text or "" for part in parts) == "I look.\n\nNothing."
+    assert not any(part.function_call for part in parts)
+    last = chunks[-1]
+    assert last.candidates
+    assert last.candidates[0].finish_reason
+    assert last.candidates[0].finish_reason.value == "STOP"
+    assert last.usage_metadata
+    assert last.usage_metadata.candidates_token_count == 14
 
 
 def test_the_clients_agents_are_the_clis_and_their_names_are_corrected(
