@@ -102,7 +102,8 @@ class Process:
             raise CliError(self._obituary())
         self.write(line)
         try:
-            return await asyncio.wait_for(answer, _ANSWER_SECONDS)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await answer
         except TimeoutError:
             raise CliError(f"the Claude CLI did not answer `{subtype}` in {_ANSWER_SECONDS:g} s") from None
 

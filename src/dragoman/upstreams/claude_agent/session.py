@@ -122,7 +122,8 @@ class Session:
 
     async def _result(self) -> Result:
         while True:
-            word = await asyncio.wait_for(self.process.words.get(), _SETTLE_SECONDS)
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                word = await self.process.words.get()
             if isinstance(word, Result):
                 return word
             if isinstance(word, Exited):
@@ -140,7 +141,9 @@ class Session:
         while turn.goes_on():
             limit = timeouts.idle if turn.has_begun else timeouts.first_byte
             try:
-                word = words.get_nowait() if not words.empty() else await asyncio.wait_for(words.get(), limit)
+                # Not `wait_for`: before Python 3.12 it forgets that it was cancelled when a word comes at the same time.
+                async with asyncio.timeout(limit):
+                    word = await words.get()
             except TimeoutError:
                 if self.is_working:
                     continue

@@ -18,11 +18,14 @@ from dragoman.upstreams.claude_agent.internal.toolbox import Toolbox
 from dragoman.upstreams.claude_agent.lines import ControlRequest
 from dragoman.upstreams.claude_agent.process import Process
 from dragoman.upstreams.claude_agent.prompt import Prompt
+from dragoman.upstreams.claude_agent.session import Session
 
 CALL = (
     b'{"type":"control_request","request_id":"r","request":{"subtype":"mcp_message","message":'
     b'{"method":"tools/call","id":1,"params":{"name":"bash","arguments":{"command":"sleep 0.4"}}}}}'
 )
+
+PROMPT = Prompt("m", "", (), Raw(b'"x"'), b"", b"", Raw(b"[]"), frozenset(), Raw(b"{}"))
 
 
 class SilentProcess:
@@ -42,9 +45,21 @@ class SilentProcess:
         self.is_over = True
 
 
-def test_a_tool_may_be_silent_for_longer_than_the_model(tmp_path: Path) -> None:
-    prompt = Prompt("m", "", (), Raw(b'"x"'), b"", b"", Raw(b"[]"), frozenset(), Raw(b"{}"))
+def test_who_leaves_in_the_moment_that_a_word_comes_has_left(tmp_path: Path) -> None:
+    async def leave() -> None:
+        process = SilentProcess()
+        session = Session("s", cast("Process", process))
+        reading = asyncio.ensure_future(anext(session.reply(PROMPT, Source("claude", "m"), Timeouts())))
+        await asyncio.sleep(0)
+        process.words.put_nowait(lines.System("status"))
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(reading, 5)
 
+    asyncio.run(leave())
+
+
+def test_a_tool_may_be_silent_for_longer_than_the_model(tmp_path: Path) -> None:
     async def wait() -> float:
         process = SilentProcess()
         box = Toolbox(Claude(mode="internal", workdir=str(tmp_path)), {"PATH": "/usr/bin:/bin"})
@@ -55,7 +70,7 @@ def test_a_tool_may_be_silent_for_longer_than_the_model(tmp_path: Path) -> None:
         begun = time.monotonic()
         assert session.is_working
         with pytest.raises(UpstreamTimeoutError):
-            await anext(session.reply(prompt, Source("claude", "m"), Timeouts(first_byte=0.05, idle=0.05)))
+            await anext(session.reply(PROMPT, Source("claude", "m"), Timeouts(first_byte=0.05, idle=0.05)))
         assert process.is_over
         assert b'"isError":false' in process.written[-1]
         return time.monotonic() - begun
