@@ -25,11 +25,12 @@ from dragoman.routing.registry import Registry
 from dragoman.settings import Provider, Settings, rows
 from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
 from dragoman.upstreams.claude_agent.losses import LOSES as CLAUDE_AGENT_LOSES
+from dragoman.upstreams.opencode_server.losses import LOSES as OPENCODE_SERVER_LOSES
 from dragoman.upstreams.scripted import MODELS, WORDS
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "ARCHITECTURE.md")
-COMMANDS: Final = ("serve", "demo", "translate", "check-config", "models", "doctor claude")
+COMMANDS: Final = ("serve", "demo", "translate", "check-config", "models", "server-openai", "doctor claude")
 _PART: Final = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -75,6 +76,10 @@ def losses() -> str:
     for codec in discover().values():
         text += [f"\nToward {codec.title}:\n", _notes(codec.loses)]
     text += ["\nThrough the Claude Agent SDK, beside what Anthropic Messages loses:\n", _notes(CLAUDE_AGENT_LOSES)]
+    text += [
+        "\nThrough OpenCode's server, beside what Anthropic Messages loses by its order of turns:\n",
+        _notes(OPENCODE_SERVER_LOSES),
+    ]
     return "\n".join(text)
 
 

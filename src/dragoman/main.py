@@ -3,10 +3,11 @@
 import asyncio
 import errno
 import logging
+import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ from dragoman.engine.ports import Timeouts
 from dragoman.engine.record import RecordSink, log_record
 from dragoman.protocols import discover
 from dragoman.routing.claude_agent import dialect_of
-from dragoman.routing.names import find_model, list_models
+from dragoman.routing.names import addressed, find_model, list_models
+from dragoman.routing.opencode_server import DIALECT as OPENCODE_DIALECT
 from dragoman.routing.plan import Plan, plan_request
 from dragoman.routing.registry import Registry
-from dragoman.routing.specs import CLAUDE_AGENT, MODEL_KINDS, SCRIPTED
+from dragoman.routing.specs import CLAUDE_AGENT, MODEL_KINDS, OPENCODE_SERVER, SCRIPTED
 from dragoman.server.app import App, Gateway
 from dragoman.server.auth import OriginCheck, is_loopback
 from dragoman.server.clocks import RandomIds, SystemClock
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from dragoman.upstreams.claude_agent.agent import ClaudeAgent
+    from dragoman.upstreams.opencode_server.server import OpenCodeServer
 
 DEFAULT_DIALECT = "openai-chat"
 """Whose errors a client gets that cannot be recognised: the one that most tools speak."""
@@ -59,23 +62,34 @@ _PORT_HINTS = {
 }
 
 
-def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstream | None = None) -> App:
+def build(
+    settings: Settings,
+    sink: RecordSink = log_record,
+    upstream: HttpUpstream | None = None,
+    *,
+    protocols: Collection[str] | None = None,
+) -> App:
     """Return the application; the records of its exchanges go to `sink`, its calls through `upstream` (by default a new one).
+
+    With `protocols` clients are served in these alone, and by the configured providers alone.
 
     Raises SettingsError for what only the registry can tell is wrong.
     """
-    codecs = discover()
-    registry = Registry(settings, codecs)
+    codecs = {name: codec for name, codec in discover().items() if protocols is None or name in protocols}
+    registry = Registry(settings, codecs, is_closed=protocols is not None)
     server = settings.server
     upstream = upstream or HttpUpstream()
     calibration = Calibrations()
     timeouts = Timeouts(server.connect_timeout_s, server.first_byte_timeout_s, server.idle_timeout_s)
     claude = _claude_agent(registry, timeouts)
+    opencode = _opencode_server(registry, timeouts)
     parts = Parts(
         plan=_planner(registry, tuple(codecs)),
         codecs=codecs,
         upstream=upstream,
-        models={SCRIPTED: ScriptedModel()} | ({CLAUDE_AGENT: claude} if claude else {}),
+        models={SCRIPTED: ScriptedModel()}
+        | ({CLAUDE_AGENT: claude} if claude else {})
+        | ({OPENCODE_SERVER: opencode} if opencode else {}),
         clock=SystemClock(),
         ids=RandomIds(),
         store=_store(),
@@ -97,7 +111,7 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
             origins=OriginCheck(server.host, server.allowed_hosts, server.cors_origins),
             keys=server.keys,
             body_limit=server.max_body_mib * 1024 * 1024,
-            models=_lister(registry, tuple(codecs), claude),
+            models=_lister(registry, tuple(codecs), claude, opencode),
             default_codec=codecs[DEFAULT_DIALECT],
             ids=RandomIds(),
         )
@@ -106,7 +120,11 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
         {
             "/": json_page(about),
             "/health": json_page(
-                lambda: health(app, registry, upstream) | ({"claude_agent": claude.health()} if claude else {})
+                lambda: (
+                    health(app, registry, upstream)
+                    | ({"claude_agent": claude.health()} if claude else {})
+                    | ({"opencode_server": opencode.health()} if opencode else {})
+                )
             ),
             "/ping": text_page("pong"),
             "/api/hello": text_page("hello"),
@@ -115,6 +133,8 @@ def build(settings: Settings, sink: RecordSink = log_record, upstream: HttpUpstr
     )
     if claude is not None:
         app.on_start.append(_starter(claude, settings))
+    if opencode is not None:
+        app.on_start.append(opencode.start)
     return app
 
 
@@ -144,6 +164,23 @@ def _claude_agent(registry: Registry, timeouts: Timeouts) -> "ClaudeAgent | None
     return ClaudeAgent(name, dialect_of, settings, timeouts)
 
 
+def _opencode_server(registry: Registry, timeouts: Timeouts) -> "OpenCodeServer | None":
+    """Return the back end of the provider of the kind `opencode-server`, if one is configured."""
+    settings = registry.settings
+    found = ((name, one) for name, one in settings.providers.items() if one.kind == OPENCODE_SERVER)
+    name, provider = next(found, (None, None))
+    if name is None or provider is None:
+        return None
+    from dragoman.upstreams.opencode_server.configuration import read_start
+    from dragoman.upstreams.opencode_server.runner import Address, Runner
+    from dragoman.upstreams.opencode_server.server import OpenCodeServer
+
+    where = Address(provider.base_url, provider.api_key) if provider.base_url else read_start(settings, os.environ)
+    # A client of its own: what a conversation with OpenCode needs is no connection to a model.
+    runner = Runner(name, HttpUpstream(), where, settings.opencode)
+    return OpenCodeServer(name, OPENCODE_DIALECT, runner, timeouts)
+
+
 def _starter(claude: "ClaudeAgent", settings: Settings) -> Callable[[], None]:
     from dragoman.upstreams.claude_agent.selftest import run_checks
 
@@ -158,7 +195,7 @@ def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arri
 
 
 def _lister(
-    registry: Registry, spoken: tuple[str, ...], claude: "ClaudeAgent | None"
+    registry: Registry, spoken: tuple[str, ...], claude: "ClaudeAgent | None", opencode: "OpenCodeServer | None"
 ) -> Callable[[Codec, str | None, str | None, Mapping[str, str]], bytes]:
     def models(codec: Codec, prefix: str | None, model: str | None, query: Mapping[str, str]) -> bytes:
         if model is not None:
@@ -167,6 +204,12 @@ def _lister(
         if claude is not None and prefix in (None, claude.provider) and registry.providers[claude.provider].pattern:
             listed = {card.id for card in cards}
             cards = [*cards, *(card for card in claude.cards() if card.id not in listed)]
+        if (
+            opencode is not None
+            and prefix in (None, opencode.provider)
+            and registry.providers[opencode.provider].pattern
+        ):
+            cards = [*cards, *addressed(opencode.provider, opencode.cards(), claude_shaped=codec.lists_claude_shaped)]
         return codec.encode_page(cards, query) if query and codec.encode_page else codec.encode_models(cards)
 
     return models
@@ -189,13 +232,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def with_key(settings: Settings) -> tuple[Settings, str | None]:
+def with_key(settings: Settings, *, always: bool = False) -> tuple[Settings, str | None]:
     """Return settings that are safe to serve, and the key that had to be made for that.
 
-    Off loopback nobody is let in without one.
+    Off loopback nobody is let in without one; `always`: nor is anybody there.
     """
     server = settings.server
-    if server.keys or is_loopback(server.host):
+    if server.keys or (is_loopback(server.host) and not always):
         return settings, None
     import msgspec
 

@@ -63,7 +63,7 @@ def refused(*words: str | Path, stdin: bytes = b"", here: Path | None = None, **
 def test_help_names_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "demo", "translate", "check-config", "models", "doctor"):
+    for command in ("serve", "demo", "translate", "check-config", "models", "server-openai", "doctor"):
         assert f"\n  {command} ".encode() in done.stdout
         own = run(command, "--help")
         assert own.returncode == 0
@@ -117,7 +117,10 @@ def test_wrong_words_are_explained(words: tuple[str, ...], said: str) -> None:
         (("serve", "--port", "abc"), ["--port: `abc` is no whole number", "`dragoman serve --help`"]),
         (("serve", "--host"), ["Option '--host' requires an argument", "`dragoman --help`"]),
         (("translate", "-", "--to", "x"), ["Missing option '--from'", "`dragoman translate --help`"]),
-        (("servee",), ["No such command 'servee'. Did you mean 'serve'?", "`dragoman --help`"]),
+        (
+            ("servee",),
+            ["No such command 'servee'. (Did you mean one of: 'serve', 'server-openai'?)", "`dragoman --help`"],
+        ),
         (("--nope",), ["No such option '--nope'", "`dragoman --help`"]),
     ],
 )
@@ -131,7 +134,9 @@ def test_no_words_at_all_show_the_help() -> None:
     assert done.stdout == b""
     assert done.stderr == run("--help").stdout
     commands = re.findall(r"^  ([a-z-]+)  ", done.stderr.decode().partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["serve", "demo", "translate", "check-config", "models", "doctor"], "what most want comes first"
+    assert commands == ["serve", "demo", "translate", "check-config", "models", "server-openai", "doctor"], (
+        "what most want comes first"
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -12,6 +12,7 @@ from dragoman.engine.losses import LOSES as BY_ENGINE
 from dragoman.protocols import discover
 from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
 from dragoman.upstreams.claude_agent.losses import LOSES as BY_CLAUDE_AGENT
+from dragoman.upstreams.opencode_server.losses import LOSES as BY_OPENCODE_SERVER
 
 SOURCE = Path(dragoman.__file__).parent
 CODECS = discover()
@@ -77,5 +78,5 @@ def test_each_code_of_a_protocol_is_declared_once(codec: Codec) -> None:
 
 def test_what_everybody_else_records_is_declared() -> None:
     rooms = ("transforms", "engine", "wire", "routing", "server", "upstreams")
-    declared = SHARED | {note.code for note in BY_CLAUDE_AGENT}
+    declared = SHARED | {note.code for note in (*BY_CLAUDE_AGENT, *BY_OPENCODE_SERVER)}
     assert set().union(*(recorded_in(SOURCE / room) for room in rooms)) == declared

@@ -138,7 +138,7 @@ def test_a_file_that_a_variable_names_is_told_with_the_variable(tmp_path: Path) 
             "DRAGOMAN_X",
             (
                 "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...`, `DRAGOMAN_ROUTES_...`, "
-                "`DRAGOMAN_CLAUDE_...`, `DRAGOMAN_ALIASES_PRESET`"
+                "`DRAGOMAN_CLAUDE_...`, `DRAGOMAN_OPENCODE_...`, `DRAGOMAN_ALIASES_PRESET`"
             ),
         ),
     ],

@@ -19,10 +19,17 @@ from dragoman.settings import Provider, Route, Routes, Secret, Server, Settings
 from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
 from dragoman.upstreams.claude_agent.losses import LOSES as BY_CLAUDE_AGENT
 from dragoman.upstreams.http import HttpUpstream
+from dragoman.upstreams.opencode_server.losses import LOSES as BY_OPENCODE
 
 DECLARED = {
     note.code
-    for loses in (BY_ENGINE, BY_TRANSFORMS, BY_CLAUDE_AGENT, *(codec.loses for codec in discover().values()))
+    for loses in (
+        BY_ENGINE,
+        BY_TRANSFORMS,
+        BY_CLAUDE_AGENT,
+        BY_OPENCODE,
+        *(codec.loses for codec in discover().values()),
+    )
     for note in loses
 }
 """All that may be lost: whatever else a gateway records fails the test that it ran for."""

@@ -143,6 +143,45 @@ def models(
         show(settings, provider, search, everything=everything, as_json=as_json)
 
 
+@cli.command("server-openai")
+@configuration
+@click.option("--host", envvar="OPENAI_PROXY_HOST", default="127.0.0.1", help="The address to listen on [127.0.0.1].")
+@click.option("--port", envvar="OPENAI_PROXY_PORT", type=WholeNumber(), default=4040, help="The port [4040].")
+@click.option(
+    "--api-key",
+    "--key",
+    "key",
+    envvar="OPENAI_PROXY_API_KEY",
+    help="The key that clients must present [one is made and printed].",
+)
+@click.option(
+    "--timeout",
+    envvar="OPENAI_PROXY_TIMEOUT",
+    type=click.FLOAT,
+    help="Seconds that a model may be silent [300].",
+)
+@click.pass_obj
+def server_openai(
+    root: Root, *, config: str | None, host: str, port: int, key: str | None, timeout: float | None
+) -> None:
+    """Serve the models that OpenCode has configured to OpenAI's clients.
+
+    At /v1/chat/completions and /v1/models, with /health and /openapi.json beside them. Each option may also be set as
+    OPENAI_PROXY_PORT, _HOST, _API_KEY or _TIMEOUT. `[opencode]` of the configuration says how OpenCode is run.
+    """
+    from dragoman.cli.serve import serve as run_server
+    from dragoman.cli.server_openai import PROTOCOLS, only_opencode
+
+    flags = {
+        "server.host": host,
+        "server.port": port,
+        "server.keys": [key] if key else None,
+        "server.first_byte_timeout_s": timeout,
+        "server.idle_timeout_s": timeout,
+    }
+    run_server(root, only_opencode(load(config, os.environ, flags)), protocols=PROTOCOLS)
+
+
 @cli.group(cls=Commands)
 def doctor() -> None:
     """Look whether what the gateway relies on is there, and works."""

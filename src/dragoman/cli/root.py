@@ -42,6 +42,6 @@ class Root:
 
     build: Callable[..., Any]
     listen: Callable[[str, int], socket.socket]
-    with_key: Callable[[Settings], tuple[Settings, str | None]]
+    with_key: Callable[..., tuple[Settings, str | None]]
     make_server: Callable[[Any, Settings], HttpServer]
     set_up_logs: LogSetup

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from collections.abc import Collection
 
 from dragoman import __version__
 from dragoman.cli.root import Root
@@ -10,18 +11,21 @@ from dragoman.settings import Settings
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what was configured, to be told apart
 
 
-def serve(root: Root, settings: Settings) -> None:
-    """Serve until a signal ends it. Raises what the root raises for a port that is taken or settings that cannot be."""
-    settings, made_key = root.with_key(settings)
+def serve(root: Root, settings: Settings, *, protocols: Collection[str] | None = None) -> None:
+    """Serve until a signal ends it. Raises what the root raises for a port that is taken or settings that cannot be.
+
+    `protocols`: clients are served in these alone, by the configured providers alone, and never without a key.
+    """
+    settings, made_key = root.with_key(settings, always=protocols is not None)
     server = settings.server
     sink = root.set_up_logs(as_json=server.log_json, level=server.log_level)
-    app = root.build(settings, sink)
+    app = root.build(settings, sink, protocols=protocols)
     listener = root.listen(server.host, server.port)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if not server.log_json:
         print(
-            _greeting(url, f"http://127.0.0.1:{port}" if host in _EVERYWHERE else url, made_key),
+            _greeting(url, f"http://127.0.0.1:{port}" if host in _EVERYWHERE else url, made_key, protocols),
             file=sys.stderr,
             flush=True,
         )
@@ -41,15 +45,20 @@ def _calm_the_collector() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
-def _greeting(url: str, near: str, made_key: str | None) -> str:
+def _greeting(url: str, near: str, made_key: str | None, protocols: Collection[str] | None) -> str:
     """Return how to connect: `url` is what is listened on, `near` how a client on this machine reaches it."""
     key = made_key or "<key>"
     lines = [
         f"dragoman {__version__} listens on {url}",
-        f"  Claude Code   ANTHROPIC_BASE_URL={near} ANTHROPIC_AUTH_TOKEN={key} claude --model <model>",
+        *(
+            [f"  Claude Code   ANTHROPIC_BASE_URL={near} ANTHROPIC_AUTH_TOKEN={key} claude --model <model>"]
+            if protocols is None
+            else []
+        ),
         f"  OpenAI SDKs   OPENAI_BASE_URL={near}/v1 OPENAI_API_KEY={key}",
         f"  models        {near}/v1/models   health {near}/health",
     ]
     if made_key:
-        lines.insert(1, f"  key made for this run, because others can reach {url}: {made_key}")
+        why = f"because others can reach {url}" if protocols is None else "because none was given"
+        lines.insert(1, f"  key made for this run, {why}: {made_key}")
     return "\n".join(lines)

@@ -30,7 +30,7 @@ _OWN_WORDS: Final = frozenset(
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """The line of one exchange, as the JSON log writes it; what is empty is left out. Times are milliseconds.
 
-    `key` is the name of the client's key, never the key.
+    `key` is the name of the client's key, never the key. `cost` is in US dollars, where the upstream names it.
     """
 
     request_id: str
@@ -58,6 +58,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     client_left: bool = False
     failure: str | None = None
     message: str | None = None
+    cost: float | None = None
 
 
 class Record(msgspec.Struct):
@@ -144,6 +145,7 @@ class Record(msgspec.Struct):
             self.left,
             failure.kind.word if failure else None,
             self.message,
+            usage.cost,
         )
 
 

@@ -1,7 +1,7 @@
 """A whole reply: its blocks, why it ended, what it cost."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -25,7 +25,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens. None: not reported.
 
     `input_tokens` leaves cache reads and writes out (as Anthropic counts, unlike OpenAI and Google); `output_tokens` includes
-    reasoning. `cache_write_1h` is the part of `cache_write` that is kept for an hour.
+    reasoning. `cache_write_1h` is the part of `cache_write` that is kept for an hour. `cost` is the price of the reply in US
+    dollars, where the upstream names it.
     """
 
     input_tokens: int | None = None
@@ -34,6 +35,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     output_tokens: int | None = None
     reasoning: int | None = None
     cache_write_1h: int | None = None
+    cost: float | None = None
 
     def merged(self, later: "Usage") -> "Usage":
         """Return the figures of `later`, and of this one where `later` has none (reports are cumulative)."""
@@ -47,7 +49,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 _UNKNOWN: Final = Usage()
 
 
-def _values(usage: Usage) -> tuple[int | None, ...]:
+def _values(usage: Usage) -> tuple[Any, ...]:
     return msgspec.structs.astuple(usage)
 
 

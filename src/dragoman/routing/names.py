@@ -117,6 +117,15 @@ def list_places(
     return listed
 
 
+def addressed(provider: str, cards: Iterable[ModelCard], *, claude_shaped: bool) -> list[ModelCard]:
+    """Return cards of models that a provider has found for itself, under the names that lead there from anywhere.
+
+    `claude_shaped` as in `list_models`.
+    """
+    named = [msgspec.structs.replace(card, id=f"{provider}/{card.id}") for card in cards]
+    return [_claude_shaped(card, card.id) for card in named] if claude_shaped else named
+
+
 def find_model(registry: Registry, name: str, prefix: str | None = None) -> ModelCard:
     """Return the card of one model under the name that was asked for. Raises DragomanError (404)."""
     resolved = resolve(registry, name, prefix)

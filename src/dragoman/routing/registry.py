@@ -18,7 +18,17 @@ from dragoman.routing import demo
 from dragoman.routing.alias_presets import PRESETS, aliases_of
 from dragoman.routing.building import Builder
 from dragoman.routing.claude_agent import claude_agent
-from dragoman.routing.specs import CLAUDE_AGENT, LONG_CONTEXT, MODEL_KINDS, SCRIPTED, ModelSpec, Place, ProviderSpec
+from dragoman.routing.opencode_server import opencode_server
+from dragoman.routing.specs import (
+    CLAUDE_AGENT,
+    LONG_CONTEXT,
+    MODEL_KINDS,
+    OPENCODE_SERVER,
+    SCRIPTED,
+    ModelSpec,
+    Place,
+    ProviderSpec,
+)
 from dragoman.settings import LossPolicy, Settings, did_you_mean, read_data
 
 _DEFAULT: Final = "opencode-go"
@@ -44,11 +54,17 @@ class Registry:
     """Everything that names are looked up in. Immutable, but for what it remembers of past look-ups."""
 
     def __init__(
-        self, settings: Settings, spoken: Collection[str] | None = None, catalogue: Catalogue | None = None
+        self,
+        settings: Settings,
+        spoken: Collection[str] | None = None,
+        catalogue: Catalogue | None = None,
+        *,
+        is_closed: bool = False,
     ) -> None:
         """`spoken` are the names of the protocols that there are; None: nobody has asked.
 
-        Without a `catalogue` the user's own is asked, then the shipped one.
+        Without a `catalogue` the user's own is asked, then the shipped one. `is_closed`: there are no providers but the
+        configured ones.
 
         Raises SettingsError for what only the providers' data can tell: unknown presets, dialect fields, models.
         """
@@ -58,14 +74,13 @@ class Registry:
         own = {
             name: _configured(name, provider, settings, self.catalogue) for name, provider in settings.providers.items()
         }
-        built_in = [_built_in(shipped.discover()[name], settings, self.catalogue) for name in _BUILT_IN]
-        spare = {spec.name: spec for spec in (*built_in, _demo(settings)) if spec.name not in own}
+        spare = {} if is_closed else _spare(settings, self.catalogue, own)
         self.providers: Mapping[str, ProviderSpec] = own | spare
         self.searched: tuple[ProviderSpec, ...] = tuple(own.values()) or (spare[_DEFAULT],)
         """Where a model's id alone is looked up: the configured providers, or else OpenCode Go."""
         self.offered: tuple[ProviderSpec, ...] = tuple(own.values()) or tuple(self.providers.values())
         """Whose models a list without a prefix names: the configured providers, or else all there are."""
-        self._nicknames = _nicknames(settings, self.providers)
+        self._nicknames = {} if is_closed else _nicknames(settings, self.providers)
         self.aliases = tuple(
             _alias(glob, target)
             for glob, target in (*settings.aliases.items(), *self._ready_made(settings.alias_preset))
@@ -162,6 +177,8 @@ def key_state(registry: Registry, spec: ProviderSpec) -> str:
         return "configured"
     if any(model.protocol == CLAUDE_AGENT for model in (*spec.models.values(), spec.pattern) if model):
         return "the CLI's own login"
+    if any(model.protocol == OPENCODE_SERVER for model in (*spec.models.values(), spec.pattern) if model):
+        return "OpenCode's own"
     if not spec.takes_client_key or any(model.protocol == SCRIPTED for model in spec.models.values()):
         return "needs no key"
     return "no key configured" if registry.settings.server.keys else "the client's own"
@@ -176,6 +193,8 @@ def near(given: str, names: Iterable[str]) -> str | None:
 def _configured(name: str, provider: configured.Provider, settings: Settings, catalogue: Catalogue) -> ProviderSpec:
     if provider.kind == CLAUDE_AGENT:
         return claude_agent(name, provider, settings)
+    if provider.kind == OPENCODE_SERVER:
+        return opencode_server(name, provider, settings)
     preset = _preset(name, provider, settings)
     if provider.catalog is not None and not catalogue.rows(provider.catalog):
         near_names = did_you_mean(provider.catalog, catalogue.providers())
@@ -196,6 +215,12 @@ def _preset(name: str, provider: configured.Provider, settings: Settings) -> shi
 
 def _built_in(preset: shipped.Provider, settings: Settings, catalogue: Catalogue) -> ProviderSpec:
     return Builder(preset.name, configured.Provider(preset=preset.name), preset, settings, catalogue).spec()
+
+
+def _spare(settings: Settings, catalogue: Catalogue, own: Collection[str]) -> dict[str, ProviderSpec]:
+    """Return the providers that are there without a word about them."""
+    built_in = [_built_in(shipped.discover()[name], settings, catalogue) for name in _BUILT_IN]
+    return {spec.name: spec for spec in (*built_in, _demo(settings)) if spec.name not in own}
 
 
 def _demo(settings: Settings) -> ProviderSpec:

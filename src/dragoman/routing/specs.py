@@ -14,7 +14,9 @@ SCRIPTED: Final = "scripted"
 """The protocol of the built-in model, which speaks the IR."""
 CLAUDE_AGENT: Final = "claude-agent"
 """The same of the Claude Agent SDK, which is a kind of provider."""
-MODEL_KINDS: Final = frozenset({SCRIPTED, CLAUDE_AGENT})
+OPENCODE_SERVER: Final = "opencode-server"
+"""The same of OpenCode's server."""
+MODEL_KINDS: Final = frozenset({SCRIPTED, CLAUDE_AGENT, OPENCODE_SERVER})
 """What is asked in the IR itself: no codec stands between."""
 LONG_CONTEXT: Final = re.compile(r"\[\d+[mk]\]$", re.IGNORECASE)
 """The suffix that asks for the long context: `[1m]`."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 
 import msgspec
 
-from dragoman.settings.records import Aliases, Claude, Cost, Key, Model, Provider, Record, Route, Server
+from dragoman.settings.records import Aliases, Claude, Cost, Key, Model, OpenCode, Provider, Record, Route, Server
 from dragoman.settings.secret import Secret
 
 SECTIONS: Final[Mapping[str, type[Record]]] = {
@@ -19,6 +19,7 @@ SECTIONS: Final[Mapping[str, type[Record]]] = {
     "routes.vision": Route,
     "routes.default": Route,
     "claude": Claude,
+    "opencode": OpenCode,
 }
 _WORDS: Final[Mapping[object, str]] = {
     bool: "true or false",

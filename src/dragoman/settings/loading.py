@@ -22,6 +22,7 @@ from dragoman.settings.records import (
     Cost,
     Key,
     Model,
+    OpenCode,
     Provider,
     Record,
     Route,
@@ -36,7 +37,7 @@ Table = dict[str, Any]
 
 FILE_NAME: Final = "dragoman.toml"
 CONFIG_VARIABLE: Final = "DRAGOMAN_CONFIG"
-SECTIONS: Final = ("server", "providers", "aliases", "routes", "claude")
+SECTIONS: Final = ("server", "providers", "aliases", "routes", "claude", "opencode")
 ROUTES: Final = ("vision", "default")
 _ALIAS_PRESET: Final = "preset"
 _TOML_HINT: Final = 'a setting is `name = value` below its `[table]`, and a text stands in quotes: `host = "127.0.0.1"`'
@@ -161,6 +162,8 @@ def _from_environment(environ: Mapping[str, str], providers: Table) -> Iterator[
                 path, record = ("aliases", _field(variable, rest, Aliases)), Aliases
             case "CLAUDE":
                 path, record = ("claude", _field(variable, rest, Claude)), Claude
+            case "OPENCODE":
+                path, record = ("opencode", _field(variable, rest, OpenCode)), OpenCode
             case "ROUTES":
                 path, record = _route(variable, rest), Route
             case "PROVIDERS":
@@ -180,7 +183,7 @@ def _refuse_unknown(variable: str, value: str) -> None:
     near = [f"SERVER_{given}"] if f"SERVER_{given}" in names else get_close_matches(given, names, n=1)
     hint = (
         "settings are `DRAGOMAN_SERVER_...`, `DRAGOMAN_PROVIDERS_...`, `DRAGOMAN_ROUTES_...`, `DRAGOMAN_CLAUDE_...`, "
-        "`DRAGOMAN_ALIASES_PRESET`"
+        "`DRAGOMAN_OPENCODE_...`, `DRAGOMAN_ALIASES_PRESET`"
     )
     if near:
         hint = f"did you mean `DRAGOMAN_{near[0]}`?"
@@ -255,6 +258,7 @@ class _Reader:
             alias_preset=table.get("aliases", {}).get(_ALIAS_PRESET),
             routes=self._routes(table.get("routes", {})),
             claude=self._claude(table.get("claude", {})),
+            opencode=self._opencode(table.get("opencode", {})),
             origin=self._origin,
             data=data_folder(self._environ),
         )
@@ -295,6 +299,17 @@ class _Reader:
             environment={
                 name: self._found(value, (*path, "environment", name), "the Claude back end")
                 for name, value in claude.environment.items()
+            },
+        )
+
+    def _opencode(self, table: Table) -> OpenCode:
+        path = ("opencode",)
+        opencode = self._record(table, OpenCode, path)
+        return msgspec.structs.replace(
+            opencode,
+            environment={
+                name: self._found(value, (*path, "environment", name), "OpenCode")
+                for name, value in opencode.environment.items()
             },
         )
 

@@ -11,7 +11,7 @@ from dragoman.settings.faults import Origin, SettingsError
 from dragoman.settings.secret import Secret
 
 ProtocolName = Literal["anthropic-messages", "openai-chat", "openai-responses", "gemini-generate"]
-ProviderKind = Literal["http", "claude-agent"]
+ProviderKind = Literal["http", "claude-agent", "opencode-server"]
 LossPolicy = Literal["warn", "strict", "silent"]
 ToolMode = Literal["passthrough", "internal"]
 InternalTool = Literal["read", "write", "edit", "bash", "glob", "grep"]
@@ -128,8 +128,9 @@ class Provider(Record, frozen=True):
     kind: Annotated[
         ProviderKind,
         Meta(
-            description="How it is reached: over HTTP, or through the Claude Agent SDK on this machine, which `[claude]` "
-            "describes (see [Claude Agent SDK](claude-agent.md))."
+            description="How it is reached: over HTTP, through the Claude Agent SDK on this machine, which `[claude]` "
+            "describes (see [Claude Agent SDK](claude-agent.md)), or through OpenCode, which `[opencode]` describes (see "
+            "[OpenCode's models](opencode.md))."
         ),
     ] = "http"
     preset: Annotated[str | None, Meta(description="The shipped provider to start from.")] = None
@@ -140,12 +141,16 @@ class Provider(Record, frozen=True):
         str | None,
         Meta(
             description="Where it is, as the protocol's own SDK takes it (Anthropic: without `/v1`); "
-            "needed without a preset, optional for `claude-agent`."
+            "needed without a preset, optional for `claude-agent`. For `opencode-server` the address of a server that "
+            "runs on this machine already; absent: the gateway starts one."
         ),
     ] = None
     api_key: Annotated[
         Secret | None,
-        Meta(description="Its key, a literal or `env:NAME`. Absent: the client's own key is passed on."),
+        Meta(
+            description="Its key, a literal or `env:NAME`. Absent: the client's own key is passed on. For `opencode-server` "
+            "the password of the server at `base_url`."
+        ),
     ] = None
     models: Annotated[
         tuple[str | Model, ...],
@@ -269,6 +274,40 @@ class Claude(Record, frozen=True):
     ] = {}
 
 
+class OpenCode(Record, frozen=True):
+    """`[opencode]`: how the provider of the kind `opencode-server` runs OpenCode."""
+
+    cli: Annotated[str | None, Meta(description="The program to run. Absent: `opencode` on the PATH.")] = None
+    any_version: Annotated[
+        bool, Meta(description="Whether another version of OpenCode will do than the one that this was made for.")
+    ] = False
+    config: Annotated[
+        str | None,
+        Meta(
+            description="The `opencode.json` that its providers come from; empty: none. Absent: the one in "
+            "`$XDG_CONFIG_HOME/opencode`."
+        ),
+    ] = None
+    auth: Annotated[
+        str | None,
+        Meta(
+            description="The file with the logins of `opencode auth login`; empty: none. Absent: `auth.json` in "
+            "`$XDG_DATA_HOME/opencode`."
+        ),
+    ] = None
+    environment: Annotated[
+        dict[str, Secret],
+        Meta(
+            description="Further environment variables for it (`ANTHROPIC_API_KEY`), each a literal or `env:NAME`. Of the "
+            "gateway's own it gets what a program needs to run, and those that `config` names (`{env:NAME}`)."
+        ),
+    ] = {}
+    start_s: Annotated[float, Meta(description="Seconds that it may take to start.", gt=0)] = 60
+    max_toolsets: Annotated[
+        int, Meta(description="How many sets of tools it keeps ready; the one used longest ago gives way.", ge=1)
+    ] = 16
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All settings.
 
@@ -282,6 +321,7 @@ class Settings(msgspec.Struct, frozen=True):
     alias_preset: str | None = None
     routes: Routes = Routes()
     claude: Claude = Claude()
+    opencode: OpenCode = OpenCode()
     origin: Origin = Origin()
     data: Path | None = None
 

@@ -114,19 +114,23 @@ def decode_usage(usage: WireUsage | None) -> Usage:
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:
-    """Return the figures as this protocol counts: the prompt includes what was cached. Unknown ones are 0."""
+    """Return the figures as this protocol counts: the prompt includes what was cached. Unknown ones are 0.
+
+    A cost stands where OpenRouter has it: https://openrouter.ai/docs/use-cases/usage-accounting
+    """
     read, write = usage.cache_read or 0, usage.cache_write or 0
     prompt, completion = (usage.input_tokens or 0) + read + write, usage.output_tokens or 0
     prompt_details = {"cached_tokens": read}
     if write:
         prompt_details["cache_write_tokens"] = write
-    return {
+    figures = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": prompt_details,
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning or 0},
     }
+    return figures if usage.cost is None else {**figures, "cost": usage.cost}
 
 
 def _whole(number: Number) -> int | None:
