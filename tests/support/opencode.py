@@ -3,6 +3,7 @@
 # ruff: noqa: ANN401 - settings as the file has them
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import httpx2
 import msgspec
+import pytest
 
 from dragoman.settings import OpenCode, Provider, Secret, Server
-from dragoman.upstreams.opencode_server.configuration import PLUGIN
 from dragoman.upstreams.opencode_server.runner import Running
 from dragoman.upstreams.opencode_server.server import OpenCodeServer
+from tests.clients.install import default_prefix
+from tests.clients.opencode import CLIENT
 from tests.support.gateway import RunningGateway
 
 UPSTREAM_KEY = "sk-behind-opencode-0123456789"
@@ -25,6 +28,7 @@ PACKAGES = {
     "gemini-generate": "@ai-sdk/google",
 }
 START_LIMIT = 60.0
+OPENCODE = CLIENT.package
 
 
 def model_of(protocol: str) -> str:
@@ -47,7 +51,7 @@ def own_configuration(upstreams: Mapping[str, str]) -> dict[str, Any]:
     blind = {**model, "modalities": {"input": ["text"], "output": ["text"]}}
     providers = {
         protocol: {
-            "npm": PACKAGES[protocol],
+            "npm": PACKAGES.get(protocol, PACKAGES["openai-chat"]),
             "options": {"baseURL": _base(protocol, url), "apiKey": UPSTREAM_KEY},
             "models": {"assistant": model, "blind": blind, "gpt-5": model},
         }
@@ -125,4 +129,18 @@ class OpenCodeGateway(RunningGateway):
         return answer.json()
 
 
-__all__ = ["PLUGIN", "OpenCodeGateway", "model_of", "own_configuration"]
+def stand_in_program(folder: Path) -> str:
+    """Return a program that stands in for `opencode`, written into `folder`."""
+    file = folder / "opencode"
+    script = Path(__file__).with_name("opencode_stand_in.py")
+    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
+    file.chmod(0o755)
+    return str(file)
+
+
+def real_program() -> str:
+    """Return the real `opencode` that `make test-opencode` has fetched; skip the test when there is none."""
+    file = default_prefix() / OPENCODE.folder / "node_modules" / ".bin" / OPENCODE.program
+    if not file.exists():
+        pytest.skip(f"`{file}` is not there; hint: make test-opencode")
+    return str(file)

@@ -79,7 +79,7 @@ class _Writer:
             case ToolCall(kind=ToolKind.HOSTED):
                 self._ledger.dropped("foreign_block", item.path, "a call of a tool that its vendor has run")
             case ToolCall() as call:
-                self._calls[call.id] = made = self._call(call, item.path)
+                self._calls[call.id] = made = self._call(call)
                 yield made
             case Foreign() as block:
                 yield from self._foreign(block, item.path)
@@ -89,28 +89,25 @@ class _Writer:
                 assert_never(item.block)
 
     def _reasoning(self, block: Reasoning, path: str) -> Iterator[Json]:
-        metadata = self._metadata(block.seal, path)
-        is_worth_saying = metadata is not None or (block.text and self._place.package.passes_fields)
-        if is_worth_saying:
-            part = {"type": "reasoning", "text": block.text, "time": {"start": 0, "end": 0}}
-            yield part if metadata is None else {**part, "metadata": metadata}
-        elif block.seal is None:
+        metadata = self._metadata(block.seal)
+        if metadata is None and not (block.text and self._place.package.passes_fields):
+            # Servers of Chat take words of thought from anybody; the others only what they have sealed.
             self._ledger.dropped("foreign_reasoning", path, "this model takes no thought but what it has sealed itself")
+            return
+        part: Json = {"type": "reasoning", "text": block.text, "time": {"start": 0, "end": 0}}
+        yield part if metadata is None else {**part, "metadata": metadata}
 
-    def _metadata(self, seal: Seal | None, path: str) -> Raw | None:
+    def _metadata(self, seal: Seal | None) -> Raw | None:
         """Return what the model's package wants to see again, if this model has sealed it."""
-        if seal is None:
+        if seal is None or not may_return(seal, ORIGIN, self._target.provider, self._target.model):
             return None
-        if may_return(seal, ORIGIN, self._target.provider, self._target.model):
-            return Raw(seal.data.encode())
-        self._ledger.dropped("foreign_reasoning", path, "another upstream has sealed it")
-        return None
+        return Raw(seal.data.encode())
 
-    def _call(self, call: ToolCall, path: str) -> Json:
+    def _call(self, call: ToolCall) -> Json:
         arguments = wrapped(call.arguments) if call.kind is ToolKind.CUSTOM else call.arguments
         state = {"status": "pending", "input": as_object(arguments)[0]}
         made: Json = {"type": "tool", "tool": call.name, "callID": call.id, "state": state}
-        metadata = self._metadata(call.seal, path)
+        metadata = self._metadata(call.seal)
         return made if metadata is None else {**made, "metadata": metadata}
 
     # --- the user's turns ---

@@ -26,6 +26,5 @@ LOSES: Final = (
     LossNote("tool_error_media", "a result that is an error holds text only"),
     LossNote("tool_field", "of a tool OpenCode passes on name, description and schema"),
     LossNote("tool_media", "what a tool shows follows in a message of the user's, where results hold text only"),
-    LossNote("unoffered_call", "a call of a tool that was not offered: OpenCode does not tell its arguments"),
     LossNote("user", "the end user is named to servers of the Chat protocol alone"),
 )

@@ -22,17 +22,23 @@ _EDITORS: Final = ("edit", "write", "apply_patch")
 _KEPT_BACK: Final = ("websearch", "task", "execute", "invalid")
 """Names that OpenCode treats in a way of its own, whosever tool it is."""
 _NOTHING: Final = Raw(b'{"type":"object","properties":{}}')
+_VALUE: Final = b'"value"'
 _json: Final = msgspec.json.encode
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """What is sent. `tools` goes into the file that our plugin reads, `session` makes the session, `message` asks."""
+    """What is sent. `tools` goes into the file that our plugin reads, `session` makes the session, `message` asks.
+
+    `stops` is where the gateway has to end the reply, `answers_in_json` tells that the answer comes as a tool's arguments,
+    `takes_value` which tools have a parameter `value`.
+    """
 
     tools: bytes
     session: bytes
     message: bytes
     stops: tuple[str, ...] = ()
     answers_in_json: bool = False
+    takes_value: frozenset[str] = frozenset()
 
 
 def reserved(request: Request, place: Place) -> Mapping[str, str]:
@@ -78,6 +84,7 @@ def write_prompt(request: Request, place: Place, target: Target, ledger: Ledger,
         message=_json(message),
         stops=parameters.stops,
         answers_in_json=parameters.output is not None,
+        takes_value=frozenset(tool["name"] for tool in tools if _VALUE in bytes(tool["schema"])),
     )
 
 

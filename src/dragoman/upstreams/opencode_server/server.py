@@ -51,7 +51,10 @@ class OpenCodeServer:
         if turn.is_strict:
             refuse_losses(turn.ledger)
         reader = TurnReader(
-            Source(self.provider, place.id), place.npm, turn.ledger, answers_in_json=prompt.answers_in_json
+            Source(self.provider, place.id),
+            place.npm,
+            answers_in_json=prompt.answers_in_json,
+            takes_value=prompt.takes_value,
         )
         restored, cut = RestoreNames(renames), CutAtStop(prompt.stops)
         async for events in self._ask(running, prompt, reader):

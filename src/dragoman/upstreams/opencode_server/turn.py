@@ -1,7 +1,6 @@
 """The events of one session of OpenCode's, as the events of a reply: one step of the model, and nothing behind it."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -20,7 +19,6 @@ from dragoman.ir.events import (
     TextDelta,
 )
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
-from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Finish, Usage
 from dragoman.ir.request import Reasoning, Text, ToolCall
 from dragoman.ir.seals import Seal
@@ -31,39 +29,39 @@ ORIGIN: Final = "opencode-server"
 """Whose its seals are."""
 ANSWER_TOOL: Final = "StructuredOutput"
 """The tool by which OpenCode has an answer in JSON given."""
-_INVALID: Final = "invalid"
-"""The tool that stands in for calls which OpenCode cannot make out."""
 _FINISHES: Final = {
     "stop": Finish.DONE,
     "length": Finish.LENGTH,
     "tool-calls": Finish.TOOL_CALLS,
     "content-filter": Finish.FILTERED,
 }
-_RAW_ARGUMENTS: Final = re.compile(r"JSON parsing failed: Text: (.*)\.\nError message: ", re.DOTALL)
+_WRAPPED: Final = b'{"value":'
 _CUT: Final = Failure(FailureKind.UPSTREAM_CUT, "the model's reply ended without saying why")
 
 
-class _Refused(msgspec.Struct):
-    """The arguments of a call that could not be made out: the tool that was meant, and what is wrong with it."""
+class _Wrapped(msgspec.Struct, forbid_unknown_fields=True):
+    """What OpenCode makes of arguments that are no JSON object: a text for what is no JSON at all."""
 
-    tool: str = ""
-    error: str = ""
-
-
-_refused: Final = msgspec.json.Decoder(_Refused).decode
+    value: Raw
 
 
+_wrapped: Final = msgspec.json.Decoder(_Wrapped).decode
 _metadata: Final = msgspec.json.Decoder(dict[str, dict[str, Raw]]).decode
 
 
 class TurnReader:
     """Reads one session. Parts of other messages than the model's own are not for the client."""
 
-    def __init__(self, source: Source, npm: str, ledger: Ledger, *, answers_in_json: bool = False) -> None:
-        """`npm` is the package that asks the model; `answers_in_json`: the answer comes as a tool's arguments."""
+    def __init__(
+        self, source: Source, npm: str, *, answers_in_json: bool = False, takes_value: Collection[str] = ()
+    ) -> None:
+        """`npm` is the package that asks the model; `answers_in_json`: the answer comes as a tool's arguments.
+
+        `takes_value` are the tools that have a parameter `value`.
+        """
         self._source = source
         self._npm = npm
-        self._ledger = ledger
+        self._takes_value = takes_value
         self._answers_in_json = answers_in_json
         self._message: str | None = None
         self._blocks = 0
@@ -159,14 +157,11 @@ class TurnReader:
         return BlockEnd(self._open.pop(part_id))
 
     def _call(self, part: Part) -> Iterator[Event]:
-        arguments = bytes(part.state.input).decode()
-        name = part.tool
+        arguments, name = self._arguments(part), part.tool
         if name == ANSWER_TOOL and self._answers_in_json:
             self._is_answered = True
             yield from self._whole(Text(""), TextDelta(self._blocks, arguments))
             return
-        if name == _INVALID:
-            name, arguments = self._refused_call(part)
         self._calls += 1
         yield from self._whole(
             ToolCall(part.call_id, name, "", seal=self._call_seal(part)), ArgumentsDelta(self._blocks, arguments)
@@ -179,15 +174,16 @@ class TurnReader:
         yield delta
         yield BlockEnd(index)
 
-    def _refused_call(self, part: Part) -> tuple[str, str]:
-        """Return name and arguments of a call that OpenCode could not make out: broken JSON, or a tool that nobody offered."""
-        refused = _refused(part.state.input)
-        found = _RAW_ARGUMENTS.search(refused.error)
-        if found is None:
-            self._ledger.dropped(
-                "unoffered_call", f"tool_calls[{self._calls}]", f"`{refused.tool}` was not offered to the model"
-            )
-        return refused.tool, found[1] if found else "{}"
+    def _arguments(self, part: Part) -> str:
+        """Return the arguments as the model wrote them, also where they were no object."""
+        said = bytes(part.state.input)
+        if not said.startswith(_WRAPPED) or part.tool in self._takes_value:
+            return said.decode()
+        try:
+            value = bytes(_wrapped(said).value)
+        except msgspec.ValidationError:
+            return said.decode()
+        return msgspec.json.decode(value, type=str) if value.startswith(b'"') else value.decode()
 
     def _finish(self, part: Part) -> Iterator[Event]:
         for open_part in list(self._open):
