@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz bench-claude test-clients test-claude lock clean
+.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz bench-claude test-clients test-claude test-opencode lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,10 @@ test-clients: $(STAMP) ## run the real coding agents through the gateway (fetche
 
 test-claude: $(STAMP) ## run all tests of the Claude back end, the slow ones too
 	$(BIN)/python -m pytest -m "slow or not slow" tests/upstreams/claude_agent tests/gateway/claude_agent $(ARGS)
+
+test-opencode: $(STAMP) ## run the tests of OpenCode's models before the real OpenCode, too (fetches it from npm)
+	$(BIN)/python -m tests.clients --only nothing --fetch opencode
+	$(BIN)/python -m pytest -m "slow or not slow" tests/upstreams/opencode_server tests/gateway/opencode_server $(ARGS)
 
 lock: $(STAMP) ## renew uv.lock after a change in pyproject.toml
 	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv lock --default-index https://pypi.org/simple

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -73,7 +74,8 @@ class ExactChat:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
             if self.waits:
                 self._write(writer, {"content": "Well, "})
-                await reader.read(1)
+                with suppress(ConnectionError):
+                    await reader.read(1)
                 self.left.set()
                 return
             self._tell(writer)

@@ -5,6 +5,7 @@ import logging
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -188,7 +189,7 @@ class Runner:
         self.start()
 
     async def aclose(self) -> None:
-        """End it, if it is the gateway's own."""
+        """End it, if it is the gateway's own; else leave nothing in it. Its connections are closed."""
         self._is_closed = True
         if self._starting is not None and not self._starting.done():
             self._starting.cancel()
@@ -197,9 +198,14 @@ class Runner:
             await _end(self._running)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+        await self._upstream.aclose()
 
 
 async def _end(running: Running) -> None:
+    if running.child is None and running.is_alive:
+        for folder in running.toolsets.folders():
+            with suppress(DragomanError):
+                await running.api.call("POST", "/instance/dispose", folder=folder)
     await running.api.aclose()
     if running.child is not None:
         await running.child.stop()

@@ -22,6 +22,10 @@ class Toolsets:
     def __len__(self) -> int:
         return len(self._users)
 
+    def folders(self) -> list[str]:
+        """Return all that there are."""
+        return list(self._users)
+
     def take(self, tools: bytes) -> str:
         """Return the folder for `tools` (JSON, or nothing), to be given back with `leave`."""
         folder = self._home / sha256(tools).hexdigest()[:24]
