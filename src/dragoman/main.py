@@ -275,6 +275,8 @@ def make_server(app: App, settings: Settings) -> "uvicorn.Server":
             # Whoever ran out of time has been cancelled, and still tells its client so.
             if tasks := tuple(self.server_state.tasks):
                 await asyncio.wait(tasks, timeout=_LAST_WORDS_SECONDS)
+            # Processes that were started for replies do not outlive them.
+            await app.aclose()
             _LOG.info("stopped")
 
     config = uvicorn.Config(
