@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz bench-claude test-clients test-claude test-opencode lock clean
+.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz bench-claude bench-opencode test-clients test-claude test-opencode lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ fuzz: $(STAMP) ## feed damaged traffic to every decoder and endpoint, new each t
 
 bench-claude: $(STAMP) ## measure the Claude back end: time to the upstream, CPU and memory of a conversation
 	$(BIN)/python -m bench.claude $(ARGS)
+
+bench-opencode: $(STAMP) ## measure the way through OpenCode: latency, CPU and memory (after make test-opencode)
+	$(BIN)/python -m bench.opencode $(ARGS)
 
 test-clients: $(STAMP) ## run the real coding agents through the gateway (fetches them from npm)
 	$(BIN)/python -m tests.clients $(ARGS)
