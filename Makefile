@@ -94,12 +94,12 @@ bench-opencode: $(STAMP) ## measure the way through OpenCode: latency, CPU and m
 
 test-clients: $(STAMP) ## run the real coding agents through the gateway (fetches them from npm)
 	$(BIN)/python -m tests.clients $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m pytest -m slow tests/gateway/opencode_server/test_agents.py)
 
 test-claude: $(STAMP) ## run all tests of the Claude back end, the slow ones too
 	$(BIN)/python -m pytest -m "slow or not slow" tests/upstreams/claude_agent tests/gateway/claude_agent $(ARGS)
 
 test-opencode: $(STAMP) ## run the tests of OpenCode's models before the real OpenCode, too (fetches it from npm)
-	$(BIN)/python -m tests.clients --only nothing --fetch opencode
 	$(BIN)/python -m pytest -m "slow or not slow" tests/upstreams/opencode_server tests/gateway/opencode_server $(ARGS)
 
 lock: $(STAMP) ## renew uv.lock after a change in pyproject.toml

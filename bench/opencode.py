@@ -74,9 +74,8 @@ async def _times(ask: Callable[[int], Awaitable[tuple[float, float]]], numbers: 
     return f"{said[0]} ms until the upstream is asked, {said[1]} ms until the reply has ended"
 
 
-async def main() -> int:
-    """Print the figures; the exit code."""
-    program = real_program()
+async def main(program: str) -> int:
+    """Print the figures of `program`; the exit code."""
     with tempfile.TemporaryDirectory() as name:
         async with ScriptedServer("openai-chat") as upstream:
             file = Path(name) / "opencode.json"
@@ -113,4 +112,4 @@ async def _measure(bench: Bench) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(main(real_program())))

@@ -44,7 +44,6 @@ class Options:
     only: str
     direct: bool
     evidence: Path | None
-    fetch: str
 
 
 def main() -> int:
@@ -63,9 +62,8 @@ def _options() -> Options:
         "--direct", action="store_true", help="leave the gateway out: a test of these tests, for equal protocols"
     )
     parser.add_argument("--evidence", type=Path, metavar="DIR", help="keep every request and answer there")
-    parser.add_argument("--fetch", default="", metavar="CLIENT", help="have this one's program fetched")
     given = parser.parse_args()
-    return Options(given.prefix.absolute(), given.install_limit, given.only, given.direct, given.evidence, given.fetch)
+    return Options(given.prefix.absolute(), given.install_limit, given.only, given.direct, given.evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,6 @@ async def _main(options: Options) -> int:
     for client in CLIENTS:
         cases = [case for case in client.cases if _is_chosen(options, client, case)]
         try:
-            if client.name == options.fetch:
-                await _programs(options, client)
             if cases:
                 casts.append(Cast(client, cases, await _programs(options, client)))
         except UnavailableError as reason:

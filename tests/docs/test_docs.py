@@ -22,7 +22,7 @@ from tools.docs import COMMANDS, PAGES, ROOT, rewritten
 GATEWAY = "http://127.0.0.1:4747"
 _BLOCK = re.compile(r"(?:<!-- (run|not run here): ([^\n]*) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-_VARIABLES = ("GATEWAY_KEY", "MY_KEY", "LOCAL_KEY", "ANTHROPIC_API_KEY")
+_VARIABLES = ("GATEWAY_KEY", "MY_KEY", "LOCAL_KEY", "ANTHROPIC_API_KEY", "OPENCODE_SERVER_PASSWORD")
 
 
 class Block(NamedTuple):

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ANN401 - settings as the file has them
 
+import asyncio
 import json
 import sys
 import time
@@ -16,7 +17,7 @@ import pytest
 from dragoman.settings import OpenCode, Provider, Secret, Server
 from dragoman.upstreams.opencode_server.runner import Running
 from dragoman.upstreams.opencode_server.server import OpenCodeServer
-from tests.clients.install import default_prefix
+from tests.clients.install import Package, UnavailableError, default_prefix, install
 from tests.clients.opencode import CLIENT
 from tests.support.gateway import RunningGateway
 
@@ -29,6 +30,7 @@ PACKAGES = {
 }
 START_LIMIT = 60.0
 OPENCODE = CLIENT.package
+FETCH_LIMIT = 300.0
 
 
 def model_of(protocol: str) -> str:
@@ -139,8 +141,13 @@ def stand_in_program(folder: Path) -> str:
 
 
 def real_program() -> str:
-    """Return the real `opencode` that `make test-opencode` has fetched; skip the test when there is none."""
-    file = default_prefix() / OPENCODE.folder / "node_modules" / ".bin" / OPENCODE.program
-    if not file.exists():
-        pytest.skip(f"`{file}` is not there; hint: make test-opencode")
-    return str(file)
+    """Return the real `opencode`, fetched from npm once; skip the test when it cannot be had."""
+    return str(fetched(OPENCODE) / OPENCODE.program)
+
+
+def fetched(package: Package) -> Path:
+    """Return the folder of a package's program, as `make test-clients` keeps it; skip the test when it cannot be had."""
+    try:
+        return asyncio.run(install(package, default_prefix(), FETCH_LIMIT))
+    except UnavailableError as reason:
+        pytest.skip(str(reason))

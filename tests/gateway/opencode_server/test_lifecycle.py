@@ -260,3 +260,16 @@ async def spawn(program: str) -> None:
         await client.get(f"{child.url}/agent")
     print(child.pid, flush=True)
     await asyncio.sleep(600)
+
+
+@pytest.mark.parametrize("program", ["stand-in"], indirect=True)
+def test_another_version_is_not_used_unless_that_is_said(make: Make) -> None:
+    other = {"STAND_IN_VERSION": Secret("1.99.0")}
+    with (
+        make(environment=other) as gateway,
+        openai_client(gateway.url) as client,
+        pytest.raises(openai.InternalServerError, match=r"1\.99\.0"),
+    ):
+        ask_chat(client, streams=True, model=MODEL, messages=said("Go"))
+    with make(environment=other, any_version=True) as gateway:
+        assert ask(gateway) == "Hello?"

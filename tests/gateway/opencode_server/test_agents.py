@@ -1,0 +1,132 @@
+"""Real coding agents, the real OpenCode behind the gateway, and a scripted upstream behind that: one tool loop each."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.clients import claude_code, opencode
+from tests.clients.install import NODE, Package, run
+from tests.support.opencode import OpenCodeGateway, fetched, model_of, real_program
+from tests.support.upstream import RunningUpstream
+
+pytestmark = pytest.mark.slow
+
+MODEL = model_of("openai-chat")
+KEY = "sk-client-0123456789abcdef"
+CODEX = Package("@openai/codex", "0.169.0", "codex")
+CODEX_CONFIGURATION = """\
+model = "{model}"
+model_provider = "gateway"
+[model_providers.gateway]
+name = "gateway"
+base_url = "{url}/v1"
+env_key = "GATEWAY_KEY"
+wire_api = "responses"
+[analytics]
+enabled = false
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """`words` have the scripted model call the agent's shell."""
+
+    package: Package
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    words: str
+    files: Mapping[str, str]
+
+
+def agents(url: str, home: Path) -> dict[str, Agent]:
+    """Return how each is started before the gateway at `url`."""
+    options = {"baseURL": f"{url}/v1", "apiKey": KEY}
+    limits = {"context": 200_000, "output": 8192}
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": options,
+        "models": {MODEL: {"tool_call": True, "limit": limits}},
+    }
+    configured = {"provider": {"gateway": provider}, "enabled_providers": ["gateway"], "permission": "allow"}
+    quiet = {f"OPENCODE_DISABLE_{name}": "1" for name in opencode.OFF}
+    return {
+        "claude-code": Agent(
+            claude_code.CLIENT.package,
+            ("claude", "-p", "--model", MODEL, "--dangerously-skip-permissions"),
+            {
+                "ANTHROPIC_BASE_URL": url,
+                "ANTHROPIC_API_KEY": KEY,
+                "CLAUDE_CONFIG_DIR": str(home / ".claude"),
+                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+                "IS_SANDBOX": "1",
+            },
+            'Call Bash with {"command": "echo mango > word.txt", "description": "write"}',
+            {},
+        ),
+        "codex": Agent(
+            CODEX,
+            ("codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
+            {"CODEX_HOME": str(home / ".codex"), "GATEWAY_KEY": KEY},
+            'Call exec_command with {"cmd": "echo mango > word.txt"}',
+            {".codex/config.toml": CODEX_CONFIGURATION.format(model=MODEL, url=url)},
+        ),
+        "opencode": Agent(
+            opencode.CLIENT.package,
+            ("opencode", "run", "--title", "A word", "--model", f"gateway/{MODEL}", "--"),
+            {**quiet, "OPENCODE_CONFIG_CONTENT": msgspec.json.encode(configured).decode()},
+            # It puts its prompt in quotation marks, JSON and all: the scripted model makes the arguments up.
+            "Call bash",
+            {},
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[RunningUpstream]:
+    with RunningUpstream("openai-chat") as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def gateway(upstream: RunningUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenCodeGateway]:
+    folder = tmp_path_factory.mktemp("own")
+    with OpenCodeGateway(real_program(), {"openai-chat": upstream.base_url}, folder) as gateway:
+        gateway.wait_until_ready()
+        yield gateway
+
+
+@pytest.mark.parametrize("name", ["claude-code", "codex", "opencode"])
+def test_an_agent_s_tool_loop(gateway: OpenCodeGateway, upstream: RunningUpstream, name: str, tmp_path: Path) -> None:
+    upstream.seen.clear()
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    agent = agents(gateway.url, home)[name]
+    for place, text in agent.files.items():
+        (home / place).parent.mkdir(exist_ok=True)
+        (home / place).write_text(text)
+    programs = [fetched(package) for package in (agent.package, NODE)]
+    environment = {
+        "PATH": os.pathsep.join([*map(str, programs), os.defpath]),
+        "HOME": str(home),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1,localhost",
+        **agent.environment,
+    }
+    command = [str(programs[0] / agent.command[0]), *agent.command[1:], agent.words]
+    done = asyncio.run(run(command, work, environment, 100))
+    assert done.code == 0, done.errors
+    assert "The tool said" in done.output
+    if name != "opencode":
+        assert (work / "word.txt").read_text() == "mango\n"
+    main = [seen.json for seen in upstream.seen if len(seen.json.get("tools", ())) > 3]
+    assert len(main) == 2, "a turn with the call, and one with its result"
+    assert main[0]["messages"] == main[1]["messages"][: len(main[0]["messages"])]
+    assert [line["role"] for line in main[1]["messages"]][-1] == "tool"
+    gateway.wait_until_idle()
+    assert gateway.ask_opencode("/session") == []
