@@ -269,3 +269,44 @@ def test_the_claude_agent_may_not_ask_this_gateway() -> None:
     claude = Provider(kind="claude-agent", base_url="http://localhost:4747")
     with pytest.raises(SettingsError, match="would ask itself"):
         Registry(Settings(providers={"claude": claude}))
+
+
+# --- OpenCode's server ------------------------------------------------------------------------------------------------
+
+OPENCODE = '[providers.opencode]\nkind = "opencode-server"\n'
+
+
+def test_any_model_of_opencode_s_can_be_asked_for(registry: Make) -> None:
+    made = registry(OPENCODE)
+    assert resolve(made, "opencode/anthropic/claude-sonnet-5-5").model == "anthropic/claude-sonnet-5-5"
+    assert key_state(made, made.providers["opencode"]) == "OpenCode's own"
+    assert not made.providers["opencode"].takes_client_key
+
+
+def test_models_of_opencode_s_that_are_listed_are_the_only_ones(registry: Make) -> None:
+    made = registry(OPENCODE + 'models = [{ id = "up/m", vision = false }]\n')
+    found = resolve(made, "up/m")
+    assert (found.provider, found.card.capabilities.vision) == ("opencode", False)
+    assert made.address("opencode/up/other") is None
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('base_url = "https://example.com"\n', "has to run on this machine"),
+        ('api_key = "sk-0123456789"\n', "password of a server"),
+        ('protocol = "openai-chat"\n', "means nothing"),
+        ('[providers.other]\nkind = "opencode-server"\n', "there can be one only"),
+    ],
+)
+def test_what_makes_no_sense_for_opencode_s_server(registry: Make, more: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        registry(OPENCODE + more)
+
+
+def test_a_closed_registry_has_the_configured_providers_alone() -> None:
+    providers = {"opencode": Provider(kind="opencode-server")}
+    registry = Registry(Settings(providers=providers), is_closed=True)
+    assert set(registry.providers) == {"opencode"}
+    assert registry.prefixes == {"opencode"}
+    assert resolve(registry, "up/m").provider == "opencode"
