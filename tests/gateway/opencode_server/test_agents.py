@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.clients import claude_code, opencode
+from tests.clients import claude_code, codex, opencode
 from tests.clients.install import NODE, Package, run
 from tests.support.opencode import OpenCodeGateway, fetched, model_of, real_program
 from tests.support.upstream import RunningUpstream
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.slow
 
 MODEL = model_of("openai-chat")
 KEY = "sk-client-0123456789abcdef"
-CODEX = Package("@openai/codex", "0.169.0", "codex")
 CODEX_CONFIGURATION = """\
 model = "{model}"
 model_provider = "gateway"
@@ -69,7 +68,7 @@ def agents(url: str, home: Path) -> dict[str, Agent]:
             {},
         ),
         "codex": Agent(
-            CODEX,
+            codex.CLIENT.package,
             ("codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
             {"CODEX_HOME": str(home / ".codex"), "GATEWAY_KEY": KEY},
             'Call exec_command with {"cmd": "echo mango > word.txt"}',
