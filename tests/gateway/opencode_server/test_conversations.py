@@ -396,6 +396,22 @@ def test_a_tool_choice_is_a_loss_that_strict_refuses(gateway: OpenCodeGateway) -
             ask_chat(client, streams=False, **asked, extra_headers={"x-dragoman-losses": "strict"})
 
 
+def test_tokens_are_counted_without_asking_opencode(gateway: OpenCodeGateway, upstream: RunningUpstream) -> None:
+    with anthropic_client(gateway.url) as client:
+        counted = client.messages.count_tokens(model=MODEL, messages=[{"role": "user", "content": "Hello?"}])
+    assert counted.input_tokens > 0
+    assert upstream.seen == []
+
+
+def test_a_big_picture(gateway: OpenCodeGateway, upstream: RunningUpstream) -> None:
+    """OpenCode's own limits for pictures are not the client's."""
+    data = base64.b64encode(base64.b64decode(PIXEL) + bytes(6_000_000)).decode()
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+    with openai_client(gateway.url, timeout=60) as client:
+        ask_chat(client, streams=True, model=MODEL, messages=[{"role": "user", "content": [image]}])
+    assert data in upstream.last.body.decode()
+
+
 # --- what is listed, and what never leaves -------------------------------------------------------------------------------
 
 

@@ -189,6 +189,7 @@ def test_a_program_that_does_not_start_is_a_502_with_its_words(make: Make, tmp_p
         with pytest.raises(openai.InternalServerError, match="no such model of a machine") as caught:
             ask_chat(client, streams=True, model=MODEL, messages=said("Go"))
         assert caught.value.status_code == 502
+        assert "no such model of a machine" in gateway.health()["problem"]
 
 
 def test_another_server_is_used_as_it_runs(program: str, scripted: RunningUpstream, tmp_path: Path, make: Make) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import base64
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -10,11 +11,13 @@ import msgspec
 from dragoman.engine.errors import UpstreamCutError
 from dragoman.engine.ports import Call, Timeouts, Upstream, UpstreamReply
 from dragoman.engine.relay import read_whole
-from dragoman.ir.failures import DragomanError, Failure, FailureKind
+from dragoman.ir.failures import DragomanError, Failure, FailureKind, UpstreamProtocolError
 from dragoman.settings import Secret
 from dragoman.upstreams.opencode_server.configuration import USER
 from dragoman.upstreams.opencode_server.wire import News, read_news
 from dragoman.wire.sse import SseReader
+
+T = TypeVar("T")
 
 _ANSWER_LIMIT: Final = 64 * 1024 * 1024
 _SECONDS: Final = Timeouts(connect=10, first_byte=60, idle=60)
@@ -49,6 +52,16 @@ class Api:
         if reply.status >= 400:
             raise _refused(method, path, reply.status, answer)
         return answer
+
+    async def ask(
+        self, decode: Callable[[bytes], T], method: str, path: str, body: bytes = b"", *, folder: str | None = None
+    ) -> T:
+        """Return the answer, read by `decode`."""
+        answer = await self.call(method, path, body, folder=folder)
+        try:
+            return decode(answer)
+        except msgspec.DecodeError as error:
+            raise UpstreamProtocolError(f"OpenCode's answer to `{method} {path}` could not be read: {error}") from None
 
     async def _send(self, method: str, path: str, body: bytes, folder: str | None, timeouts: Timeouts) -> UpstreamReply:
         headers = self._headers if folder is None else (*self._headers, ("x-opencode-directory", quote(folder)))

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.settings import Secret, Settings, SettingsError
+from dragoman.upstreams.opencode_server.wire import VERSION
 
 PLUGIN: Final = Path(__file__).with_name("plugin") / "dragoman.js"
 PASSWORD_VARIABLE: Final = "OPENCODE_SERVER_PASSWORD"  # noqa: S105 - a variable's name
@@ -78,7 +79,7 @@ def find_program(settings: Settings, environ: Mapping[str, str]) -> str:
     found = shutil.which("opencode", path=environ.get("PATH"))
     if found is None:
         raise SettingsError(
-            "there is no `opencode` on the PATH", hint="npm install -g opencode-ai@1.18.33, or set `opencode.cli`"
+            "there is no `opencode` on the PATH", hint=f"npm install -g opencode-ai@{VERSION}, or set `opencode.cli`"
         )
     return found
 

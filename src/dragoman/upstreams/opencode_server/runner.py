@@ -24,7 +24,7 @@ from dragoman.upstreams.opencode_server.wire import VERSION, read_health, read_p
 
 _LOG: Final = logging.getLogger("dragoman.upstreams")
 _LOOK_SECONDS: Final = 10.0
-_PATIENCE: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_PATIENCE: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Seconds before it is started again, by how often it has failed in a row."""
 _STABLE_SECONDS: Final = 60.0
 
@@ -56,7 +56,7 @@ class Running:
     async def look(self) -> None:
         """Learn which models it has."""
         self._looked = time.monotonic()
-        self.shelf = Shelf(self._owner, read_providers(await self.api.call("GET", "/config/providers")).providers)
+        self.shelf = Shelf(self._owner, (await self.api.ask(read_providers, "GET", "/config/providers")).providers)
 
     async def find(self, name: str) -> Place:
         """Return the model that `name` stands for. Raises DragomanError (404) when there is none."""
@@ -87,6 +87,8 @@ class Runner:
         self._folder: Path | None = None
         self.restarts = 0
         """How often it had to be started again."""
+        self.problem: str | None = None
+        """Why it could not be started, if so."""
 
     @property
     def current(self) -> Running | None:
@@ -110,7 +112,7 @@ class Runner:
         """Have it started, if nobody has yet."""
         if self._starting is None or (self._starting.done() and self.current is None):
             self._starting = asyncio.ensure_future(self._start())
-            self._starting.add_done_callback(_note)
+            self._starting.add_done_callback(self._note)
         return self._starting
 
     async def _start(self) -> Running:
@@ -139,16 +141,14 @@ class Runner:
             api = Api(self._upstream, self._where.url, self._where.password)
         try:
             return await self._prepare(api, child)
-        except BaseException as error:
+        except BaseException:
             await api.aclose()
             if child is not None:
                 await child.stop()
-            if isinstance(error, msgspec.DecodeError):
-                raise ServerError(f"what answers there is no server of OpenCode's: {error}") from None
             raise
 
     async def _prepare(self, api: Api, child: Child | None) -> Running:
-        version = read_health(await api.call("GET", "/global/health")).version
+        version = (await api.ask(read_health, "GET", "/global/health")).version
         if version != VERSION and not self._limits.any_version:
             raise ServerError(
                 f"OpenCode is version {version}, and this back end was made for {VERSION}",
@@ -188,6 +188,13 @@ class Runner:
             self._failed = max(self._failed, 1)
         self.start()
 
+    def _note(self, starting: "asyncio.Task[Running]") -> None:
+        error = None if starting.cancelled() else starting.exception()
+        self.problem = None
+        if isinstance(error, DragomanError):
+            self.problem = error.failure.text.replace("\n", "; ")
+            _LOG.warning("OpenCode does not start: %s", self.problem)
+
     async def aclose(self) -> None:
         """End it, if it is the gateway's own; else leave nothing in it. Its connections are closed."""
         self._is_closed = True
@@ -209,9 +216,3 @@ async def _end(running: Running) -> None:
     await running.api.aclose()
     if running.child is not None:
         await running.child.stop()
-
-
-def _note(starting: "asyncio.Task[Running]") -> None:
-    error = None if starting.cancelled() else starting.exception()
-    if isinstance(error, DragomanError):
-        _LOG.warning("OpenCode does not start: %s", error.failure.text.replace("\n", "; "))

@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-import msgspec
-
 from dragoman.codec import ModelCard, Source, Target
 from dragoman.dialects import Dialect
 from dragoman.engine.errors import UpstreamTimeoutError
@@ -21,7 +19,7 @@ from dragoman.upstreams.opencode_server.api import Box
 from dragoman.upstreams.opencode_server.prompt import Prompt, reserved, write_prompt
 from dragoman.upstreams.opencode_server.runner import Runner, Running
 from dragoman.upstreams.opencode_server.turn import TurnReader
-from dragoman.upstreams.opencode_server.wire import News, read_session
+from dragoman.upstreams.opencode_server.wire import News, Session, read_session
 
 _LOG: Final = logging.getLogger("dragoman.upstreams")
 _REJECTED: Final = b'{"reply":"reject"}'
@@ -62,9 +60,9 @@ class OpenCodeServer:
 
     async def _ask(self, running: Running, prompt: Prompt, reader: TurnReader) -> AsyncGenerator[Sequence[Event], None]:
         folder = running.toolsets.take(prompt.tools)
-        making = asyncio.ensure_future(running.api.call("POST", "/session", prompt.session, folder=folder))
+        making = asyncio.ensure_future(running.api.ask(read_session, "POST", "/session", prompt.session, folder=folder))
         try:
-            session = read_session(await asyncio.shield(making)).id
+            session = (await asyncio.shield(making)).id
             box = running.api.listen(session)
             await running.api.call("POST", f"/session/{session}/prompt_async", prompt.message, folder=folder)
             while not reader.is_done:
@@ -101,11 +99,11 @@ class OpenCodeServer:
         with suppress(DragomanError):
             await running.api.call("POST", path, _REJECTED, folder=folder)
 
-    async def _clean_up(self, running: Running, making: "asyncio.Task[bytes]", folder: str) -> None:
+    async def _clean_up(self, running: Running, making: "asyncio.Task[Session]", folder: str) -> None:
         """End the session, whatever it is doing, and let go of its tools."""
-        with suppress(DragomanError, msgspec.DecodeError, TimeoutError):
+        with suppress(DragomanError, TimeoutError):
             async with asyncio.timeout(_CLEAN_SECONDS):
-                session = read_session(await making).id
+                session = (await making).id
                 running.api.leave(session)
                 # Deleting alone would leave the model's call running.
                 await running.api.call("POST", f"/session/{session}/abort", folder=folder)
@@ -138,7 +136,9 @@ class OpenCodeServer:
         """Return how the back end is. Nothing is waited for."""
         running = self._runner.current
         about: dict[str, Any] = {"state": "down" if running is None else "ready", "restarts": self._runner.restarts}
-        if running is not None:
+        if running is None:
+            about["problem"] = self._runner.problem
+        else:
             about |= {"version": running.version, "models": len(running.shelf), "toolsets": len(running.toolsets)}
             if running.child is not None:
                 about["pid"] = running.child.pid
