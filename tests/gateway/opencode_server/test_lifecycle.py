@@ -223,6 +223,14 @@ def test_a_server_without_our_plugin_is_not_used(make: Make) -> None:
         ask_chat(client, streams=True, model=MODEL, messages=said("Go"))
 
 
+def test_a_person_s_logins_are_there_too(make: Make, tmp_path: Path) -> None:
+    logins = tmp_path / "auth.json"
+    logins.write_text('{"somebody": {"type": "api", "key": "sk-of-a-login"}}')
+    with make(auth=str(logins)) as gateway:
+        assert ask(gateway) == "Hello?"
+        assert "sk-of-a-login" not in httpx2.get(f"{gateway.url}/health").text
+
+
 def test_its_log_and_folders_hold_no_words_of_a_conversation(gateway: OpenCodeGateway) -> None:
     secret = "a-word-that-is-nobody-s-business"
     ask(gateway, secret)

@@ -494,6 +494,7 @@ def test_the_environment_has_nothing_of_the_gateway_s_own(tmp_path: Path) -> Non
     assert "ANTHROPIC_API_KEY" not in made
     assert "OPENCODE_CONFIG" not in made
     assert made["MY_KEY"] == "sk-2"
+    assert made["OPENCODE_DISABLE_DEFAULT_PLUGINS"] == "1"
     assert made["LANG"] == "C"
     assert {made[name] for name in ("HOME", "XDG_CONFIG_HOME")} == {str(folder / "home"), str(folder / "config")}
     assert json.loads(made["OPENCODE_CONFIG_CONTENT"])["plugin"] == [PLUGIN.as_uri()]
@@ -505,6 +506,7 @@ def test_logins_are_linked_and_not_copied(tmp_path: Path) -> None:
     program.touch(0o755)
     logins.write_text("{}")
     start = read_start(Settings(opencode=OpenCode(cli=str(program), config="", auth=str(logins))), {})
+    assert "OPENCODE_DISABLE_DEFAULT_PLUGINS" not in start.environment, "they are what renews a login"
     folder = tmp_path / "own"
     folder.mkdir()
     furnish(folder, start, Secret("pw"))

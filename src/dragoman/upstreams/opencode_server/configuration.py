@@ -27,8 +27,10 @@ _INHERITED: Final = (
 """What a program needs to run and to reach the network. Keys are not among it, but for those that the person's file names."""
 _SWITCHED_OFF: Final = (
     *("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "SHARE", "PROJECT_CONFIG", "CLAUDE_CODE", "EXTERNAL_SKILLS"),
-    *("DEFAULT_PLUGINS", "AUTOCOMPACT", "PRUNE"),
+    *("AUTOCOMPACT", "PRUNE"),
 )
+_PLUGINS_OF_LOGINS: Final = "OPENCODE_DISABLE_DEFAULT_PLUGINS"
+"""Without a login OpenCode's own plugins are not needed: they renew logins, and speak to those who gave them."""
 _FOLDERS: Final[Mapping[str, str]] = {
     "HOME": "home",
     "XDG_DATA_HOME": "data",
@@ -65,8 +67,11 @@ def read_start(settings: Settings, environ: Mapping[str, str]) -> Start:
         "DRAGOMAN_CHILD": "1",
         "npm_config_fetch_retries": "0",
     }
+    logins = _logins(settings, environ)
+    if logins is None:
+        environment[_PLUGINS_OF_LOGINS] = "1"
     environment |= {name: value.reveal() for name, value in settings.opencode.environment.items()}
-    return Start(find_program(settings, environ), environment, _logins(settings, environ))
+    return Start(find_program(settings, environ), environment, logins)
 
 
 def find_program(settings: Settings, environ: Mapping[str, str]) -> str:
