@@ -234,12 +234,12 @@ def test_a_large_body_on_its_way_is_no_silence(run: Run) -> None:
         await faulty.read_head(reader)
         for _ in range(8):
             await reader.readexactly(len(sent) // 8)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
         writer.write(faulty.whole(b"{}"))
 
     async def check() -> None:
         async with serving(sip) as upstream, client() as http:
-            reply = await http.send(call(upstream, sent), Timeouts(first_byte=0.5, idle=0.5))
+            reply = await http.send(call(upstream, sent), Timeouts(first_byte=1.0, idle=1.0))
             assert await body_of(reply) == b"{}"
 
     run(check)
