@@ -81,6 +81,16 @@ def test_the_suffix_for_long_context_is_noticed(registry: Make) -> None:
     assert not resolve(made, "m1").long_context
 
 
+def test_an_alias_and_a_route_may_ask_for_long_context(registry: Make) -> None:
+    made = registry(f'{TWO}"big" = "chat/m1[1m]"\n[routes.default]\nto = "claude/same[1m]"\n')
+    assert meant(made, "big") == "chat/m1"
+    assert resolve(made, "big").long_context
+    assert resolve(made, "big", "chat").long_context
+    assert meant(made, "nobody's") == "claude/same"
+    assert resolve(made, "nobody's").long_context
+    assert not resolve(made, "gpt-5").long_context
+
+
 def test_without_configuration_go_answers_and_zen_under_its_prefix(registry: Make) -> None:
     empty = registry("")
     assert meant(empty, "kimi-k2.6") == "opencode-go/kimi-k2.6"

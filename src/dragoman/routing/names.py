@@ -25,8 +25,8 @@ _CAPITALS: Final = frozenset({"glm", "gpt"})
 class Resolved(msgspec.Struct, frozen=True):
     """Who is meant: the provider and its model.
 
-    `requested` is the name as the client wrote it, `reason` how it was understood, `long_context` whether it had the
-    suffix `[1m]`. `losses` is the policy of the route that led there; None: the provider's.
+    `requested` is the name as the client wrote it, `reason` how it was understood, `long_context` whether it, or the alias or
+    route that it led to, had the suffix `[1m]`. `losses` is the policy of the route that led there; None: the provider's.
     """
 
     requested: str
@@ -48,11 +48,12 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class _Found(NamedTuple):
-    """A place, how it was found, and the loss policy of the way there if it has one."""
+    """A place, how it was found, the loss policy of the way there if it has one, and whether that way has the suffix `[1m]`."""
 
     place: Place
     reason: str
     losses: LossPolicy | None = None
+    long_context: bool = False
 
 
 def resolve(registry: Registry, name: str, prefix: str | None = None) -> Resolved:
@@ -140,7 +141,12 @@ def _resolve(registry: Registry, name: str, prefix: str | None) -> Resolved:
     if found is None:
         raise _unknown(registry, plain, prefix)
     spec, card = found.place
-    return Resolved(name, spec, card, found.reason, LONG_CONTEXT.search(name) is not None, found.losses)
+    return Resolved(name, spec, card, found.reason, found.long_context or _is_long(name), found.losses)
+
+
+def _is_long(name: str) -> bool:
+    """Tell whether `name` asks for the long context."""
+    return LONG_CONTEXT.search(name) is not None
 
 
 def _anywhere(registry: Registry, name: str) -> _Found | None:
@@ -148,7 +154,7 @@ def _anywhere(registry: Registry, name: str) -> _Found | None:
         return _Found(place, "addressed")
     for alias in registry.aliases:
         if alias.matcher.match(name) and (place := registry.target(alias.target)):
-            return _Found(place, f"alias `{alias.glob}`", alias.losses)
+            return _Found(place, f"alias `{alias.glob}`", alias.losses, _is_long(alias.target))
     if place := registry.listed(name):
         return _Found(place, f"listed by `{place[0].name}`")
     found = _by_default(registry)
@@ -172,7 +178,7 @@ def _below(registry: Registry, name: str, prefix: str) -> _Found | None:
         return _Found(place, f"path prefix `{prefix}`")
     for alias in registry.aliases:
         if alias.matcher.match(name) and (place := registry.target(alias.target)) and place[0] is spec:
-            return _Found(place, f"alias `{alias.glob}`", alias.losses)
+            return _Found(place, f"alias `{alias.glob}`", alias.losses, _is_long(alias.target))
     if card := spec.find(name):
         return _Found((spec, card), f"path prefix `{prefix}`")
     found = _by_default(registry)
@@ -182,7 +188,7 @@ def _below(registry: Registry, name: str, prefix: str) -> _Found | None:
 def _by_default(registry: Registry) -> _Found | None:
     route = registry.settings.routes.default
     place = registry.target(route.to) if route else None
-    return _Found(place, "route `default`", route.losses) if place and route else None
+    return _Found(place, "route `default`", route.losses, _is_long(route.to)) if place and route else None
 
 
 def _by_any(place: Place | None) -> _Found | None:
