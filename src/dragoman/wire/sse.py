@@ -39,7 +39,11 @@ class SseReader:
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that `chunk` completes."""
+        if self._at_start and not self._partial and chunk.startswith((b"data: ", b"event: ")):
+            self._at_start = False  # no byte order mark
         if self._at_start or self._after_cr or b"\r" in chunk:
+            if self._is_between_events and (windows := _usual_windows_frames(chunk)) is not None:
+                return windows
             chunk = self._normalised(chunk)
         frames: list[Frame] = []
         if not (self._partial or self._data or self._event):
@@ -50,6 +54,11 @@ class SseReader:
         if chunk:
             self._take_lines(chunk, frames)
         return frames
+
+    @property
+    def _is_between_events(self) -> bool:
+        """Whether the next byte begins an event, and certainly no byte order mark."""
+        return not (self._at_start or self._after_cr or self._partial or self._data or self._event)
 
     def _take_lines(self, chunk: bytes, frames: list[Frame]) -> None:
         """Take `chunk` line by line."""
@@ -206,6 +215,17 @@ def _usual_frames(events: bytes) -> list[Frame] | None:
         if data:
             frames.append(Frame(data, _name(name)))
     return frames
+
+
+def _usual_windows_frames(events: bytes) -> list[Frame] | None:
+    """Return the frames of whole events of one `data` line each, whose lines end with CRLF: Google's. None for any other form."""
+    if not events.startswith(b"data: ") or not events.endswith(b"\r\n\r\n"):
+        return None
+    lines = events[6:-4].split(b"\r\n\r\ndata: ")
+    breaks = 2 * len(lines)
+    if events.count(b"\n") != breaks or events.count(b"\r") != breaks:
+        return None
+    return [Frame(data) for data in lines if data]
 
 
 @lru_cache(64)

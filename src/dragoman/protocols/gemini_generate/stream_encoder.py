@@ -78,9 +78,14 @@ class ContentEncoder:
 
     def feed(self, batch: Sequence[Event]) -> bytes:
         """Return the chunks that say `batch`."""
-        if len(batch) == 1:
-            return self._write(batch[0])
-        return b"".join(map(self._write, batch))
+        out: list[bytes] = []
+        for event in batch:
+            # Most events are more words.
+            if type(event) is TextDelta and event.text:
+                out += (_TEXT, _encode(event.text), self._tail)
+            else:
+                out.append(self._write(event))
+        return b"".join(out)
 
     def flush(self) -> bytes:
         """Return nothing: the end is an event."""

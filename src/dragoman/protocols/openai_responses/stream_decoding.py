@@ -111,7 +111,11 @@ class ResponseStreamDecoder:
         events: list[Event] = []
         if not self._is_started:
             self._start(event, events)
-        self._take(event, frame, events)
+        # Most events are more words.
+        if type(event) is wire.TextDelta:
+            self._say(event.output_index, event.content_index, event.delta, events)
+        else:
+            self._take(event, frame, events)
         return events
 
     def flush(self) -> Sequence[Event]:
