@@ -82,7 +82,7 @@ bench: $(STAMP) ## measure CPU per request and per event
 fuzz: $(STAMP) ## feed damaged traffic to every decoder and endpoint, new each time, for FUZZ_SECONDS (300)
 	@end=$$(( $$(date +%s) + $(FUZZ_SECONDS) )); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
-		$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --hypothesis-profile=fuzz -q \
+		$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --hypothesis-profile=fuzz -q --timeout 1200 \
 			tests/conformance tests/gateway/test_fuzz.py $(ARGS) || exit 1; \
 	done
 
