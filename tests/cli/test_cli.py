@@ -63,7 +63,7 @@ def refused(*words: str | Path, stdin: bytes = b"", here: Path | None = None, **
 def test_help_names_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "demo", "translate", "check-config", "models", "server-openai", "doctor"):
+    for command in ("serve", "connect", "launch", "demo", "translate", "check-config", "models", "server-openai", "doctor"):
         assert f"\n  {command} ".encode() in done.stdout
         own = run(command, "--help")
         assert own.returncode == 0
@@ -134,9 +134,8 @@ def test_no_words_at_all_show_the_help() -> None:
     assert done.stdout == b""
     assert done.stderr == run("--help").stdout
     commands = re.findall(r"^  ([a-z-]+)  ", done.stderr.decode().partition("Commands:")[2], re.MULTILINE)
-    assert commands == ["serve", "demo", "translate", "check-config", "models", "server-openai", "doctor"], (
-        "what most want comes first"
-    )
+    first = ["serve", "connect", "launch", "demo", "translate", "check-config", "models", "server-openai", "doctor"]
+    assert commands == first, "what most want comes first"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -11,7 +11,8 @@ import click
 
 from dragoman import __version__
 from dragoman.cli.root import PortTakenError, Root
-from dragoman.cli.words import Commands, WholeNumber, complaint, show_completion
+from dragoman.cli.words import ClientName, Commands, WholeNumber, complaint, show_completion
+from dragoman.connect.faults import ConnectError
 from dragoman.ir.failures import DragomanError
 from dragoman.settings import SettingsError, load
 
@@ -24,6 +25,8 @@ def run(root: Root) -> None:
         _stop(str(error))
     except DragomanError as error:
         _stop(error.failure.text)
+    except ConnectError as error:
+        _stop(f"{error}\nhint: {error.hint}")
     except PortTakenError as error:
         _stop(f"cannot listen on {error}\nhint: {error.hint}")
     except click.exceptions.NoArgsIsHelpError as error:
@@ -60,6 +63,60 @@ def serve(
 
     flags = {"server.host": host, "server.port": port, "server.keys": list(key) or None, "server.log_json": log_json}
     run_server(root, load(config, os.environ, flags))
+
+
+@cli.command()
+@click.argument("client", type=ClientName(), required=False, help="The client; without one they are listed.")
+@configuration
+@click.option("--model", multiple=True, help="The model that it is to ask; may be repeated where it has a menu.")
+@click.option("--key", help="The key to write [the first of `server.keys`].")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("--undo", is_flag=True, help="Take back what was written.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before writing.")
+def connect(
+    client: str | None,
+    *,
+    config: str | None,
+    model: tuple[str, ...],
+    key: str | None,
+    dry_run: bool,
+    undo: bool,
+    yes: bool,
+) -> int:
+    """Write a client's settings, so that it uses the gateway.
+
+    What changes is shown first, other settings and comments stay, and `--undo` takes back what was written.
+    """
+    from dragoman.cli import connect as commands
+    from dragoman.connect.discovery import client_of
+
+    if client is None:
+        return commands.listed()
+    if undo:
+        return commands.disconnect(client_of(client), only_show=dry_run, asks=not yes)
+    settings = load(config, os.environ)
+    return commands.connect(settings, client_of(client), model, key, only_show=dry_run, asks=not yes)
+
+
+@cli.command()
+@click.argument("client", type=ClientName(), help="The client.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, help="Words for the client itself, behind `--`.")
+@configuration
+@click.option("--model", multiple=True, help="The model that it is to ask; may be repeated where it has a menu.")
+@click.option("--key", help="The key that it is to present [the first of `server.keys`].")
+@click.pass_obj
+def launch(
+    root: Root, client: str, *, words: tuple[str, ...], config: str | None, model: tuple[str, ...], key: str | None
+) -> int:
+    """Run a client against the gateway.
+
+    Nothing is written to its files. Where no gateway runs, one is started, and ends with the client. The exit code is the
+    client's.
+    """
+    from dragoman.cli.launch import launch as run_client
+    from dragoman.connect.discovery import client_of
+
+    return run_client(root, load(config, os.environ), client_of(client), model, key, words)
 
 
 @cli.command()

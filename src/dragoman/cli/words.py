@@ -1,8 +1,10 @@
 """The words on the command line: what is wrong with them is told as everything else that is wrong."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import click
+
+from dragoman.settings import did_you_mean
 
 
 class Commands(click.Group):
@@ -24,6 +26,28 @@ class WholeNumber(click.ParamType[int]):
             return int(value)
         except ValueError:
             self.fail(f"`{value}` is no whole number", param, ctx)
+
+
+class ClientName(click.ParamType[str]):
+    """The name of a client, found by being there."""
+
+    name = "client"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401 - as in the base class
+        """Return the name; fail with the nearest ones."""
+        from dragoman.connect.discovery import names
+
+        if value in names():
+            return str(value)
+        return self.fail(f"there is no client `{value}`; {did_you_mean(str(value), names())}", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:  # noqa: ARG002
+        """Return the names that begin like this."""
+        from click.shell_completion import CompletionItem
+
+        from dragoman.connect.discovery import names
+
+        return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
 
 
 def complaint(error: click.ClickException) -> str:

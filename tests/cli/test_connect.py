@@ -1,0 +1,77 @@
+"""`dragoman connect` as a user meets it."""
+
+import json
+from pathlib import Path
+
+from tests.cli.test_cli import refused, run
+
+KEY = "sk-connect-0123456789abcdef"
+
+
+def test_connecting_shows_the_diff_writes_and_is_undone(tmp_path: Path) -> None:
+    settings = tmp_path / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text('{\n  // mine\n  "theme": "dark"\n}\n')
+    words = ("connect", "claude-code", "--model", "demo/assistant", "--key", KEY)
+
+    shown = run(*words, "--dry-run", HOME=str(tmp_path)).stdout.decode()
+    assert '+    "ANTHROPIC_BASE_URL": "http://127.0.0.1:4747",' in shown
+    assert "nothing was written" in shown
+    assert "ANTHROPIC" not in settings.read_text()
+
+    done = run(*words, HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert KEY.encode() not in done.stdout + done.stderr
+    assert "// mine" in settings.read_text()
+    assert KEY in settings.read_text()
+    assert b"nothing to change" in run(*words, HOME=str(tmp_path)).stdout
+
+    undone = run("connect", "claude-code", "--undo", HOME=str(tmp_path))
+    assert undone.returncode == 0
+    assert KEY.encode() not in undone.stdout
+    assert settings.read_text() == '{\n  // mine\n  "theme": "dark"\n}\n'
+    assert b"nothing to undo" in run("connect", "claude-code", "--undo", HOME=str(tmp_path)).stdout
+
+
+def test_address_and_key_come_from_the_gateways_own_configuration(tmp_path: Path) -> None:
+    (tmp_path / "dragoman.toml").write_text(f'[server]\nhost = "0.0.0.0"\nport = 5151\nkeys = ["{KEY}"]\n')
+    run("connect", "opencode", "--model", "demo/assistant", here=tmp_path, HOME=str(tmp_path))
+    written = json.loads((tmp_path / ".config/opencode/opencode.json").read_text())
+    assert written["provider"]["dragoman"]["options"] == {"baseURL": "http://127.0.0.1:5151/v1", "apiKey": KEY}
+    assert (tmp_path / ".config/opencode/plugin/dragoman.js").is_file()
+
+
+def test_without_a_client_all_of_them_are_listed() -> None:
+    listed = run("connect").stdout.decode()
+    for name in (
+        "aider",
+        "claude-code",
+        "claude-desktop",
+        "codex",
+        "continue",
+        "cursor",
+        "gemini-cli",
+        "opencode",
+        "zed",
+    ):
+        assert f"{name} " in listed
+
+
+def test_a_client_with_a_settings_screen_alone_gets_values_to_paste() -> None:
+    told = run("connect", "cursor", "--model", "demo/assistant").stdout.decode()
+    assert "Override OpenAI Base URL: http://127.0.0.1:4747/v1" in told
+    assert "Add Custom Model: demo/assistant" in told
+
+
+def test_what_cannot_be_is_told_with_a_hint(tmp_path: Path) -> None:
+    assert "did you mean `codex`?" in refused("connect", "codec")[0]
+    assert refused("connect", "codex", HOME=str(tmp_path)) == [
+        "dragoman: --model: Codex CLI has to be told a model",
+        "hint: `--model NAME`; `dragoman models` lists what there is",
+    ]
+    assert "demo/assistant" in refused("connect", "codex", "--model", "demo/asistant", HOME=str(tmp_path))[1]
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex/config.toml").write_text("model = \n")
+    problem, hint = refused("connect", "codex", "--model", "demo/assistant", HOME=str(tmp_path))
+    assert "config.toml:1: is not TOML" in problem
+    assert "nothing was changed" in hint
