@@ -18,7 +18,8 @@ from time import monotonic
 from tests.clients import claude_code, codex, gemini_cli, opencode, report
 from tests.clients.chat import CHAT
 from tests.clients.claude_agent import CLAUDE_AGENT
-from tests.clients.client import BrokenStream, Case, Client
+from tests.clients.client import BrokenStream, Case, Client, Delegation
+from tests.clients.connecting import CONNECTED, LAUNCHED
 from tests.clients.gateway import GatewayError, configuration, running
 from tests.clients.gemini import GEMINI
 from tests.clients.install import NODE, UnavailableError, default_prefix, install
@@ -103,7 +104,9 @@ def _is_chosen(options: Options, client: Client, case: Case) -> bool:
 
 
 def _needs_gateway(case: Case) -> bool:
-    """Tell whether it is the gateway that has to see what happened: a stream that just ends looks whole to some clients."""
+    """Tell whether the gateway has a part: it sees what looks whole to some clients, it routes, its command is under test."""
+    if case.variant in (CONNECTED, LAUNCHED) or isinstance(case.plot, Delegation):
+        return True
     return isinstance(case.plot, BrokenStream) and case.plot.silently
 
 
@@ -119,7 +122,8 @@ async def _run(options: Options, casts: Sequence[Cast], folder: Path) -> bool:
         if not options.direct:
             ports = {speech: upstream.port for speech, upstream in upstreams.items()}
             aliases = {alias: model for client in CLIENTS for alias, model in client.aliases.items()}
-            gateway = await stack.enter_async_context(running(configuration(ports, aliases), folder))
+            agents = {agent: model for client in CLIENTS for agent, model in client.agents.items()}
+            gateway = await stack.enter_async_context(running(configuration(ports, aliases, agents), folder))
         stage = Stage(upstreams, gateway)
         return any([await _play_all(options, stage, cast, folder) for cast in casts])
 

@@ -7,6 +7,7 @@ import msgspec
 
 from tests.clients.chat import CHAT
 from tests.clients.client import BrokenStream, Case, Client, Order, Plot, Refusal, Said, surroundings
+from tests.clients.connecting import CONNECTED, LAUNCHED, connect, launched
 from tests.clients.gemini import GEMINI
 from tests.clients.install import Finished, Package
 from tests.clients.messages import MESSAGES
@@ -53,25 +54,35 @@ CASES = (
     _case("prompt is too long", GEMINI, "gemini/thinker-1", _too_long(GEMINI, "250000", "200000")),
     _case("401", GEMINI, "gemini/thinker-1", _bad_key(GEMINI, "API key not valid (scripted).")),
     _case("401", MESSAGES, "claude-opus-4-5", _bad_key(MESSAGES, "This key was revoked (scripted).")),
+    _case("connected, one call", CHAT, "chat/coder-1", ToolLoop(), CONNECTED),
+    _case("launched, one call", MESSAGES, "messages/writer-1", ToolLoop(), LAUNCHED),
 )
 
 
 def _start(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:
     tools = () if order.variant == "every tool" else ("--tools", "Bash,Read")
     output = ("--output-format", "stream-json", "--verbose")
-    command = ("claude", "-p", order.prompt, "--model", order.model, *output, "--dangerously-skip-permissions", *tools)
+    words = ("-p", order.prompt, *output, "--dangerously-skip-permissions", *tools)
     environment = {
         **surroundings(order),
-        "CLAUDE_CONFIG_DIR": str(order.home / ".claude"),
-        "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{order.port}",
-        "ANTHROPIC_AUTH_TOKEN" if order.variant == "bearer" else "ANTHROPIC_API_KEY": order.key,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_ERROR_REPORTING": "1",
         "DISABLE_TELEMETRY": "1",
         "IS_SANDBOX": "1",  # lets root skip permissions
     }
-    return command, environment
+    if order.variant == LAUNCHED:
+        # A key that leads elsewhere is not to win.
+        return launched(order, "claude-code", words, environment | {"ANTHROPIC_API_KEY": "sk-elsewhere"})
+    if order.variant == CONNECTED:
+        connect(order, "claude-code")
+        return ("claude", *words), environment
+    environment |= {
+        "CLAUDE_CONFIG_DIR": str(order.home / ".claude"),
+        "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{order.port}",
+        "ANTHROPIC_AUTH_TOKEN" if order.variant == "bearer" else "ANTHROPIC_API_KEY": order.key,
+    }
+    return ("claude", *words, "--model", order.model), environment
 
 
 def _read(finished: Finished) -> Said:

@@ -1,11 +1,11 @@
 """What a coding agent is to this program, and what it is put through. One module per agent; a table of them in `__main__`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.clients.install import Finished, Package
-from tests.clients.script import Fail
+from tests.clients.script import JSON, Fail
 from tests.clients.speech import Speech
 from tests.clients.story import Hands, ToolLoop
 
@@ -77,7 +77,17 @@ class Compaction:
     """The upstream finds the prompt too long; the agent asks for a summary, and goes on from that."""
 
 
-Plot = ToolLoop | BrokenStream | Refusal | Compaction
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """The model has a sub-agent look; what that asks goes to `helper`, and what finds a title to `titler`."""
+
+    helper: Speech
+    titler: Speech
+    hand_over: Callable[[str], tuple[str, JSON]]
+    """The name and the arguments of the call that starts the sub-agent with a prompt."""
+
+
+Plot = ToolLoop | BrokenStream | Refusal | Compaction | Delegation
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +118,7 @@ class Client:
     cases: tuple[Case, ...]
     aliases: Mapping[str, str]
     """Names of models that the gateway has to know for it, and whose they are."""
+    agents: Mapping[str, str] = field(default_factory=dict)
+    """Agents of it that have a route of their own, and whose model that is."""
     private_marks: tuple[str, ...] = ()
     """How those texts of its requests begin that are meant for its own vendor, and must not reach other upstreams."""

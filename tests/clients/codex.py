@@ -7,6 +7,7 @@ import msgspec
 
 from tests.clients.chat import CHAT
 from tests.clients.client import BrokenStream, Case, Client, Order, Plot, Refusal, Said, surroundings
+from tests.clients.connecting import CONNECTED, LAUNCHED, connect, launched
 from tests.clients.gemini import GEMINI
 from tests.clients.install import Finished, Package
 from tests.clients.messages import MESSAGES
@@ -57,14 +58,24 @@ def _cases() -> Iterator[Case]:
     yield Case("no WebSocket, one call", RESPONSES, CHAT, "chat/coder-1", ToolLoop(reasons=False), UPGRADES, declined=1)
     yield Case("a patch, two calls at once, gpt-5.5", RESPONSES, CHAT, "gpt-5.5", ToolLoop(parallel=True, write=_patch))
     yield Case("a script that patches, gpt-6-sol", RESPONSES, MESSAGES, "gpt-6-sol", ToolLoop(write=_script))
+    one = ToolLoop(reasons=False)
+    yield Case("connected, one call", RESPONSES, MESSAGES, "messages/writer-1", one, CONNECTED)
+    yield Case("launched, one call", RESPONSES, CHAT, "chat/coder-1", one, LAUNCHED)
 
 
 def _start(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:
+    freely = "--dangerously-bypass-approvals-and-sandbox"
+    words = ("exec", "--json", "--skip-git-repo-check", freely, "--", order.prompt)
+    if order.variant == LAUNCHED:
+        return launched(order, "codex", words, surroundings(order))
     home = order.home / ".codex"
     home.mkdir()
     upgrades = "true" if order.variant == UPGRADES else "false"
     configured = CONFIGURATION.format(port=order.port, retries=RETRIES, upgrades=upgrades)
     (home / "config.toml").write_text(configured, encoding="utf-8")
+    if order.variant == CONNECTED:
+        connect(order, "codex")
+        return ("codex", *words), surroundings(order)
     command = ("codex", "exec", "--json", "--skip-git-repo-check", "--model", order.model, "--", order.prompt)
     return command, {**surroundings(order), "CODEX_HOME": str(home), "GATEWAY_KEY": order.key}
 

@@ -43,6 +43,12 @@ models = ["{speech.model}"]
 self_test = false
 """
 
+AGENT = """\
+[[routes.agents]]
+agent = "{agent}"
+to = "{model}"
+"""
+
 
 class GatewayError(Exception):
     """The gateway did not come up, or did not go; its text says how, with its log."""
@@ -63,14 +69,15 @@ class Gateway:
         return self.log.read_bytes()[size:].decode(errors="replace")
 
 
-def configuration(ports: Mapping[Speech, int], aliases: Mapping[str, str]) -> str:
+def configuration(ports: Mapping[Speech, int], aliases: Mapping[str, str], agents: Mapping[str, str]) -> str:
     """Write the configuration for upstreams on ports of loopback."""
     providers = [
         (PROVIDER if speech.retells is None else CLAUDE_AGENT).format(speech=speech, port=port)
         for speech, port in ports.items()
     ]
     names = ["[aliases]", *(f'"{alias}" = "{model}"' for alias, model in aliases.items()), ""]
-    return "\n".join([SERVER.format(key=CLIENT_KEY), *providers, *names])
+    routes = [AGENT.format(agent=agent, model=model) for agent, model in agents.items()]
+    return "\n".join([SERVER.format(key=CLIENT_KEY), *providers, *names, *routes])
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import msgspec
 
 from tests.clients.chat import CHAT
 from tests.clients.client import BrokenStream, Case, Client, Order, Plot, Refusal, Said, surroundings
+from tests.clients.connecting import CONNECTED, LAUNCHED, connect, launched
 from tests.clients.gemini import GEMINI
 from tests.clients.install import Finished, Package
 from tests.clients.messages import MESSAGES
@@ -36,21 +37,36 @@ def _cases() -> Iterator[Case]:
     for upstream in (CHAT, MESSAGES, RESPONSES, GEMINI):
         for name, plot in _plots(upstream):
             yield Case(name, GEMINI, upstream, f"{upstream.provider}/{upstream.model}", plot)
+    one = ToolLoop()
+    yield Case("connected, one call", GEMINI, CHAT, "chat/coder-1", one, CONNECTED)
+    yield Case("launched, one call", GEMINI, MESSAGES, "messages/writer-1", one, LAUNCHED)
 
 
 def _start(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:
+    words = (
+        "--prompt",
+        order.prompt,
+        "--approval-mode",
+        "yolo",
+        "--skip-trust",
+        "--output-format",
+        "json",
+        "-e",
+        "none",
+    )
+    environment = {**surroundings(order), "GEMINI_CLI_NO_RELAUNCH": "true", "CI": "1"}
+    if order.variant == LAUNCHED:
+        # It trusts no settings of the system below a folder that everybody may write to, as that of temporary files is.
+        environment["XDG_STATE_HOME"] = str(Path(order.programs.partition(":")[0]).parents[2] / "state")
+        return launched(order, "gemini-cli", words, environment)
+    if order.variant == CONNECTED:
+        connect(order, "gemini-cli")
+        return ("gemini", *words), environment
     settings = order.home / ".gemini" / "settings.json"
     settings.parent.mkdir()
     settings.write_bytes(msgspec.json.encode(SETTINGS))
-    how = ("--model", order.model, "--approval-mode", "yolo", "--skip-trust", "--output-format", "json", "-e", "none")
-    environment = {
-        **surroundings(order),
-        "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{order.port}",
-        "GEMINI_API_KEY": order.key,
-        "GEMINI_CLI_NO_RELAUNCH": "true",
-        "CI": "1",
-    }
-    return ("gemini", "--prompt", order.prompt, *how), environment
+    environment |= {"GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{order.port}", "GEMINI_API_KEY": order.key}
+    return ("gemini", *words, "--model", order.model), environment
 
 
 def _read(finished: Finished) -> Said:

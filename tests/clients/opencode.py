@@ -8,7 +8,19 @@ import msgspec
 
 from tests.clients.chat import CHAT
 from tests.clients.claude_agent import CLAUDE_AGENT
-from tests.clients.client import BrokenStream, Case, Client, Compaction, Order, Plot, Refusal, Said, surroundings
+from tests.clients.client import (
+    BrokenStream,
+    Case,
+    Client,
+    Compaction,
+    Delegation,
+    Order,
+    Plot,
+    Refusal,
+    Said,
+    surroundings,
+)
+from tests.clients.connecting import CONNECTED, LAUNCHED, connect, launched
 from tests.clients.gemini import GEMINI
 from tests.clients.install import Finished, Package
 from tests.clients.messages import MESSAGES
@@ -56,9 +68,20 @@ def _cases() -> Iterator[Case]:
         for name, plot in _plots(dialect, CLAUDE_AGENT):
             if not isinstance(plot, ToolLoop):
                 yield Case(name, dialect, CLAUDE_AGENT, agent, plot)
+    one = ToolLoop(reasons=False)
+    yield Case("connected, one call", CHAT, MESSAGES, "messages/writer-1", one, CONNECTED)
+    yield Case("launched, one call", CHAT, RESPONSES, "responses/reasoner-1", one, LAUNCHED)
+    elsewhere = Delegation(helper=MESSAGES, titler=RESPONSES, hand_over=_hand_over)
+    yield Case("connected, agents have models", CHAT, CHAT, "chat/coder-1", elsewhere, CONNECTED)
+
+
+def _hand_over(prompt: str) -> tuple[str, JSON]:
+    return "task", {"description": "Look for a word", "prompt": prompt, "subagent_type": "explore"}
 
 
 def _start(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:
+    if order.variant in (CONNECTED, LAUNCHED):
+        return _start_as_told(order)
     # `--title` spares a request for one.
     effort = ("--variant", order.variant) if order.variant else ()
     how = ("--format", "json", "--thinking", "--title", "A word", "--model", f"gateway/{order.model}", *effort)
@@ -68,6 +91,23 @@ def _start(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:
         **{f"OPENCODE_DISABLE_{name}": "1" for name in OFF},
     }
     return ("opencode", "run", *how, "--", order.prompt), environment
+
+
+def _start_as_told(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:
+    """Give what runs it with nothing but what our command has told it. Only the case with agents has a title made."""
+    environment = {
+        **surroundings(order),
+        **{f"OPENCODE_DISABLE_{name}": "1" for name in OFF},
+        "OPENCODE_PERMISSION": '{"*":"allow"}',
+        "npm_config_fetch_retries": "0",  # a plugin makes it look for npm's registry, which is not there
+    }
+    has_agents = order.model == "chat/coder-1"
+    title = () if has_agents else ("--title", "A word")
+    words = ("run", "--format", "json", "--thinking", *title, "--", order.prompt)
+    if order.variant == LAUNCHED:
+        return launched(order, "opencode", words, environment)
+    connect(order, "opencode")
+    return ("opencode", *words), environment
 
 
 def _configuration(order: Order) -> JSON:
@@ -126,4 +166,5 @@ CLIENT = Client(
     hands=Hands(_shell, _look),
     cases=tuple(_cases()),
     aliases={},
+    agents={"explore": "messages/writer-1", "title": "responses/reasoner-1"},
 )

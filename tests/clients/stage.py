@@ -10,10 +10,10 @@ from time import monotonic
 import msgspec
 
 from tests.clients import checks
-from tests.clients.client import BrokenStream, Case, Client, Compaction, Order, Refusal, Said
+from tests.clients.client import BrokenStream, Case, Client, Compaction, Delegation, Order, Refusal, Said
 from tests.clients.gateway import CLIENT_KEY, Gateway
 from tests.clients.install import Finished, run
-from tests.clients.script import CACHED, FRESH, SPOKEN, Break, Fault, Say, Turn
+from tests.clients.script import CACHED, FRESH, SPOKEN, Break, Call, Fault, Say, Turn
 from tests.clients.speech import Speech
 from tests.clients.story import Story, ToolLoop, tell
 from tests.clients.tap import Exchange, Tap, tapping
@@ -25,8 +25,16 @@ REFUSAL_LIMIT = 30.0
 
 UPGRADE_REQUIRED = 426
 
+LOOKS = ("/", "/health", "/v1/models?limit=1000")
+"""What `dragoman launch` asks before the client begins, and what fills Claude Code's menu of models."""
+
 BEGINNING = "It begins"
 """What a stream says before it breaks."""
+
+HANDED_OVER = "Look for the word that begins with q."
+FOUND = "The word is quokka."
+TITLE = "Words"
+"""What a sub-agent is told to do, what it answers, and what the conversation is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +59,9 @@ class Played:
 
     @property
     def exchanges(self) -> list[Exchange]:
-        """Give what the client asked and was not just declined, with the answers."""
-        return [exchange for exchange in self.tap.exchanges if exchange.status != UPGRADE_REQUIRED]
+        """Give the turns that the client asked for and that were not just declined, with the answers."""
+        asked = [exchange for exchange in self.tap.exchanges if exchange.asked.target not in LOOKS]
+        return [exchange for exchange in asked if exchange.status != UPGRADE_REQUIRED]
 
 
 async def play(
@@ -63,6 +72,9 @@ async def play(
     upstream, gateway = stage.upstreams[case.upstream], stage.gateway
     story = tell(client.hands, work, case.plot if isinstance(case.plot, ToolLoop) else ToolLoop())
     upstream.play(*_script(case, story, is_direct=gateway is None))
+    if isinstance(case.plot, Delegation):
+        stage.upstreams[case.plot.helper].play(Say(FOUND))
+        stage.upstreams[case.plot.titler].play(Say(TITLE))
     limit = min(limit, REFUSAL_LIMIT if isinstance(case.plot, Refusal) else CASE_LIMIT)
     logged = gateway.log_size() if gateway else 0
     finished = None
@@ -78,7 +90,10 @@ async def play(
     if finished is None:
         played.faults.append(f"{client.name} did not end within {limit:.0f} s")
     try:
-        played.faults.extend(_faults(client, case, story, played, is_direct=gateway is None))
+        if isinstance(case.plot, Delegation):
+            played.faults.extend(_delegated(client, case.plot, story, played, stage))
+        else:
+            played.faults.extend(_faults(client, case, story, played, is_direct=gateway is None))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         played.faults.append(f"what was seen is not of the expected shape: {type(error).__name__}: {error}")
     return played
@@ -102,6 +117,9 @@ def _script(case: Case, story: Story, *, is_direct: bool) -> tuple[Turn, ...]:
             return (replace(fail, is_final=is_direct),) * 20
         case Compaction():
             return case.upstream.too_long, Say("A word has to be written."), story.closing
+        case Delegation(hand_over=hand_over):
+            name, arguments = hand_over(HANDED_OVER)
+            return Say(story.opening.text, calls=(Call("call_handed_over", name, arguments),)), story.closing
 
 
 def _calls(case: Case) -> int:
@@ -115,6 +133,8 @@ def _calls(case: Case) -> int:
             return calls
         case Compaction():
             return 3
+        case Delegation():
+            return 2
 
 
 def _faults(client: Client, case: Case, story: Story, played: Played, *, is_direct: bool) -> Iterator[Fault]:
@@ -123,7 +143,7 @@ def _faults(client: Client, case: Case, story: Story, played: Played, *, is_dire
         yield from _told(case, story, said)
     seen = played.upstream.seen
     yield from checks.count(seen, played.upstream.strays, _calls(case))
-    declined = len(played.tap.exchanges) - len(played.exchanges)
+    declined = sum(exchange.status == UPGRADE_REQUIRED for exchange in played.tap.exchanges)
     if declined != case.declined:
         yield f"{declined} requests were answered {UPGRADE_REQUIRED}, not {case.declined}"
     for exchange in played.exchanges[len(seen) :]:
@@ -134,6 +154,23 @@ def _faults(client: Client, case: Case, story: Story, played: Played, *, is_dire
         yield from _logged(case, played)
     if len(seen) == _calls(case):
         yield from _plot_faults(case, story, played)
+
+
+def _delegated(client: Client, plot: Delegation, story: Story, played: Played, stage: Stage) -> Iterator[Fault]:
+    """Who was asked what, when the model has handed something over."""
+    said = client.read(played.finished) if played.finished else None
+    if said is not None and (said.is_failure or said.text != story.closing.text):
+        yield f"the client's last words are `{said.text}`, not `{story.closing.text}`"
+    helper, titler = stage.upstreams[plot.helper], stage.upstreams[plot.titler]
+    for upstream, count in ((played.upstream, 2), (helper, 1), (titler, 1)):
+        yield from checks.count(upstream.seen, upstream.strays, count)
+        for asked in upstream.seen:
+            yield from checks.sign_in(asked, upstream.speech, CLIENT_KEY)
+            yield from checks.model(asked, upstream.speech)
+    if helper.seen and HANDED_OVER.encode() not in helper.seen[0].body:
+        yield "the sub-agent's model was not asked what was handed over"
+    if len(played.upstream.seen) == 2 and FOUND.encode() not in played.upstream.seen[1].body:
+        yield "the model was not told what its sub-agent has found"
 
 
 def _told(case: Case, story: Story, said: Said) -> Iterator[Fault]:
@@ -208,5 +245,5 @@ def _plot_faults(case: Case, story: Story, played: Played) -> Iterator[Fault]:
                     yield f"`{one.file.name}` holds `{written}`, not the word `{one.words[0]}`"
         case BrokenStream(whole=whole):
             yield from checks.asked_again(seen, speech, whole=whole)
-        case Refusal() | Compaction():
+        case Refusal() | Compaction() | Delegation():
             pass

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dragoman.routing.identity import Identity, client_of, fallback_session, identify
+from dragoman.routing.identity import Identity, agent_of, client_of, fallback_session, identify
 
 UUID = "0a1b2c3d-0000-4000-8000-000000000001"
 
@@ -34,6 +34,27 @@ def test_codex_is_known_by_its_headers() -> None:
     headers = {"user-agent": "codex_exec/0.169.0", "session-id": "s", "thread-id": "s", "originator": "codex_exec"}
     assert identify(headers) == Identity("codex", "s")
     assert identify(headers | {"thread-id": "t"}).agent == "t"
+
+
+@pytest.mark.parametrize(
+    ("headers", "agent"),
+    [
+        ({}, (None, None)),
+        ({"x-session-id": "ses_1"}, (None, None)),
+        ({"x-parent-session-id": "ses_1"}, (None, "subagent")),
+        ({"x-opencode-agent": "build", "x-opencode-agent-mode": "primary"}, ("build", "primary")),
+        ({"x-opencode-agent": "explore", "x-opencode-agent-mode": "subagent"}, ("explore", "subagent")),
+        ({"x-opencode-agent": "build"}, ("build", None)),
+        ({"x-claude-code-session-id": UUID}, (None, None)),
+        ({"x-claude-code-session-id": UUID, "x-claude-code-agent-id": "a1"}, ("a1", "subagent")),
+        ({"session-id": "s", "thread-id": "s"}, (None, None)),
+        ({"session-id": "s", "thread-id": "t"}, ("t", "subagent")),
+    ],
+)
+def test_an_agent_is_known_by_what_its_client_tells(
+    headers: dict[str, str], agent: tuple[str | None, str | None]
+) -> None:
+    assert agent_of(headers) == agent
 
 
 def test_opencode_is_known_by_its_headers() -> None:

@@ -240,6 +240,19 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
         ),
         (CHAT + "api_key = 12345\n", "FILE:4: `providers.chat.api_key`: expected `str`, got `int`"),
         ("[routes.visoin]\n", "FILE:1: there is no setting `routes.visoin`\nhint: did you mean `vision`?"),
+        (
+            '[routes.agents]\nagent = "title"\n',
+            "FILE:1: `routes.agents` is no list of tables\nhint: write each as [[routes.agents]]",
+        ),
+        ('[[routes.agents]]\nagent = "title"\n', "FILE:1: `routes.agents[0]`: object missing required field `to`"),
+        (
+            '[[routes.agents]]\nto = "chat/m1"\n',
+            "FILE:1: `routes.agents[0]` fits every agent\nhint: give it an `agent`, a `mode`, or both",
+        ),
+        (
+            '[[routes.agents]]\nmode = "sub"\nto = "chat/m1"\n',
+            "FILE:2: `routes.agents[0].mode` cannot be `sub`\nhint: one of `primary`, `subagent`",
+        ),
         ("[routes.vision]\n", "FILE:1: `routes.vision`: object missing required field `to`"),
         (
             '[aliases]\n"a" = 3\n',

@@ -5,6 +5,7 @@ import msgspec
 from dragoman.catalog import FILE_NAME
 from dragoman.catalog.files import about_of, shelves_of
 from dragoman.protocols import discover
+from dragoman.routing.agents import match_of
 from dragoman.routing.registry import Registry, counted, key_state
 from dragoman.settings import Settings, SettingsError, read_data
 
@@ -40,6 +41,8 @@ def check(settings: Settings, *, makes_key: bool) -> None:
     for name, route in (("vision", settings.routes.vision), ("default", settings.routes.default)):
         if route is not None:
             print(f"route {name} -> {route.to}")
+    for match in map(match_of, settings.routes.agents):
+        print(f"{match.reason} -> {match.target}")
     if settings.data is not None and (own := read_data(settings.data, FILE_NAME)):
         print(f"catalogue {_catalogue(own, str(settings.data / FILE_NAME))}")
     print("ok")

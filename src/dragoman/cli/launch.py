@@ -48,13 +48,35 @@ def launch(
     if program is None:
         raise ConnectError(f"`{client.program}` is not on the PATH", f"install {client.title}: {client.source}")
     connection = connection_to(settings, client, models, key)
-    with _gateway(root, settings) as url, tempfile.TemporaryDirectory(prefix="dragoman-launch-") as name:
+    with _gateway(root, settings) as url, _private_folder() as name:
         made = client.launch(at(connection, url))
         folder = Path(name)
         for file, text in made.files.items():
             (folder / file).write_text(text, encoding="utf-8")
         arguments = [argument.replace("{folder}", name) for argument in made.arguments]
         return _run([program, *arguments, *words], environment_for(made, folder, os.environ))
+
+
+@contextmanager
+def _private_folder() -> Iterator[str]:
+    """Yield a folder for the launch alone. It is below the user's own: Gemini CLI trusts no file below a folder of everybody's."""
+    around = state_folder(Path.home(), os.environ).parent / "launch"
+    around.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in around.iterdir():  # by a launcher that was killed
+        if not _runs(left.name.partition("-")[0]):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=around) as name:
+        yield name
+
+
+def _runs(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:
+        return True
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    return True
 
 
 def environment_for(made: Launch, folder: Path, own: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,9 @@ import msgspec
 from dragoman.ir.request import ATTRIBUTION
 
 _SESSION_HEADERS: Final = ("session-id", "thread-id")
+_PARENTS: Final = frozenset({"x-claude-code-parent-agent-id", "x-opencode-parent-session", "x-parent-session-id"})
+SUBAGENT: Final = "subagent"
+"""The mode of an agent that another one has called."""
 _LATE_SESSION_HEADERS: Final = ("x-opencode-session", "x-session-id", "x-session-affinity")
 _TELLING: Final = frozenset(
     {
@@ -84,6 +87,19 @@ def identify(headers: Mapping[str, str], user_id: str | None = None, cache_key: 
         _agent(headers),
         _first(headers, "x-claude-code-parent-agent-id", "x-opencode-parent-session", "x-parent-session-id"),
     )
+
+
+def agent_of(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the agent that is asking, and its mode (`primary`, `subagent`, ...); None: not told.
+
+    OpenCode tells both with our plugin, and without it that a session has a parent. Claude Code and Codex tell who is a
+    sub-agent, and of its name no more than an id.
+    """
+    agent = _agent(headers)
+    mode = headers.get("x-opencode-agent-mode")
+    if not mode and (("x-opencode-agent" not in headers and agent is not None) or not _PARENTS.isdisjoint(headers)):
+        mode = SUBAGENT
+    return agent, mode or None
 
 
 @lru_cache(256)

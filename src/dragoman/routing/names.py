@@ -27,6 +27,7 @@ class Resolved(msgspec.Struct, frozen=True):
 
     `requested` is the name as the client wrote it, `reason` how it was understood, `long_context` whether it, or the alias or
     route that it led to, had the suffix `[1m]`. `losses` is the policy of the route that led there; None: the provider's.
+    `takes_client_key` tells whether the client's own key is meant for this provider.
     """
 
     requested: str
@@ -35,6 +36,7 @@ class Resolved(msgspec.Struct, frozen=True):
     reason: str
     long_context: bool = False
     losses: LossPolicy | None = None
+    takes_client_key: bool = True
 
     @property
     def provider(self) -> str:

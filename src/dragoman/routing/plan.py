@@ -10,6 +10,7 @@ from dragoman.catalog import UNKNOWN, Capabilities
 from dragoman.dialects import Dialect
 from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
 from dragoman.providers import reference
+from dragoman.routing.agents import rerouted
 from dragoman.routing.building import base_for
 from dragoman.routing.names import Resolved, resolve
 from dragoman.routing.registry import Registry
@@ -106,7 +107,14 @@ def plan(registry: Registry, resolved: Resolved, client_protocol: str, spoken: C
     Raises DragomanError (501) for a model whose protocol is not among them. Made once for each model and client
     protocol.
     """
-    key = (resolved.provider, resolved.model, resolved.reason, resolved.long_context, client_protocol)
+    key = (
+        resolved.provider,
+        resolved.model,
+        resolved.reason,
+        resolved.long_context,
+        resolved.takes_client_key,
+        client_protocol,
+    )
     found: Plan | None = registry.remembered.get(key)
     if found is None:
         attempt = _attempt(registry, resolved, client_protocol, spoken)
@@ -141,7 +149,7 @@ def plan_request(
     prefix: str | None = None,
     headers: Mapping[str, str] = {},
 ) -> Plan:
-    """Return the plan for a request: by its `x-upstream-url` if it has one, else by the model's name."""
+    """Return the plan for a request: by its `x-upstream-url` if it has one, else by the model's name and the agent's."""
     url = headers.get(URL_HEADER)
     if url is not None:
         return plan_for_url(registry, url, headers.get(FORMAT_HEADER), model, client_protocol)
@@ -149,7 +157,10 @@ def plan_request(
         raise RequestError(
             f"`{FORMAT_HEADER}` comes without `{URL_HEADER}`", param=FORMAT_HEADER, hint="send both or neither"
         )
-    return plan(registry, resolve(registry, model, prefix), client_protocol, spoken)
+    resolved = resolve(registry, model, prefix)
+    if registry.settings.routes.agents:
+        resolved = rerouted(registry, resolved, headers, prefix)
+    return plan(registry, resolved, client_protocol, spoken)
 
 
 def plan_for_url(registry: Registry, url: str, form: str | None, model: str, client_protocol: str) -> Plan:
@@ -224,7 +235,7 @@ def _attempt(registry: Registry, resolved: Resolved, client_protocol: str, spoke
         api_key=spec.api_key,
         needs_key=spec.needs_key,
         keeps_client_keys=bool(registry.settings.server.keys),
-        takes_client_key=spec.takes_client_key,
+        takes_client_key=spec.takes_client_key and resolved.takes_client_key,
         secret_headers=spec.headers,
         session_header=spec.session_header,
         forward_headers=spec.forward_headers,

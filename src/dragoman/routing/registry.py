@@ -92,6 +92,8 @@ class Registry:
         for name, route in (("vision", settings.routes.vision), ("default", settings.routes.default)):
             if route is not None:
                 self._check_target(("routes", name, "to"), route.to)
+        for index, agent in enumerate(settings.routes.agents):
+            self._check_target(("routes", "agents", index, "to"), agent.to)
 
     @property
     def prefixes(self) -> frozenset[str]:
@@ -146,7 +148,7 @@ class Registry:
             raise self.settings.fault(path, f"no provider has a model for the aliases `{preset}`", hint)
         return found
 
-    def _check_target(self, path: tuple[str, ...], name: str) -> None:
+    def _check_target(self, path: tuple[str | int, ...], name: str) -> None:
         if self.target(name) is not None:
             return
         prefix, slash, model = name.partition("/")

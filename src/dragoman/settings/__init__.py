@@ -6,6 +6,7 @@ from dragoman.settings.faults import Origin, SettingsError, did_you_mean
 from dragoman.settings.loading import find, load
 from dragoman.settings.records import (
     PROTOCOLS,
+    AgentRoute,
     Claude,
     Key,
     LossPolicy,
@@ -22,6 +23,7 @@ from dragoman.settings.secret import Secret
 
 __all__ = [
     "PROTOCOLS",
+    "AgentRoute",
     "Claude",
     "Key",
     "LossPolicy",

@@ -6,7 +6,19 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 
 import msgspec
 
-from dragoman.settings.records import Aliases, Claude, Cost, Key, Model, OpenCode, Provider, Record, Route, Server
+from dragoman.settings.records import (
+    AgentRoute,
+    Aliases,
+    Claude,
+    Cost,
+    Key,
+    Model,
+    OpenCode,
+    Provider,
+    Record,
+    Route,
+    Server,
+)
 from dragoman.settings.secret import Secret
 
 SECTIONS: Final[Mapping[str, type[Record]]] = {
@@ -18,6 +30,7 @@ SECTIONS: Final[Mapping[str, type[Record]]] = {
     "aliases": Aliases,
     "routes.vision": Route,
     "routes.default": Route,
+    "routes.agents": AgentRoute,
     "claude": Claude,
     "opencode": OpenCode,
 }
@@ -51,7 +64,7 @@ def rows() -> Iterator[Row]:
         hints = types_of(record)
         for field in msgspec.structs.fields(record):
             default = "" if field.required else _default(field)
-            is_listed = section.endswith(".keys") or ".models" in section
+            is_listed = section.endswith((".keys", ".agents")) or ".models" in section
             variable = "" if is_listed else variable_of(section, field.name)
             yield Row(
                 section, field.name, words_for(hints[field.name]), default, variable, description_of(hints[field.name])

@@ -17,6 +17,7 @@ from dragoman.settings.faults import Origin, SettingsError, did_you_mean, dotted
 from dragoman.settings.older_names import from_older_names
 from dragoman.settings.origins import origin_of, without_user
 from dragoman.settings.records import (
+    AgentRoute,
     Aliases,
     Claude,
     Cost,
@@ -39,6 +40,7 @@ FILE_NAME: Final = "dragoman.toml"
 CONFIG_VARIABLE: Final = "DRAGOMAN_CONFIG"
 SECTIONS: Final = ("server", "providers", "aliases", "routes", "claude", "opencode")
 ROUTES: Final = ("vision", "default")
+AGENTS: Final = "agents"
 _ALIAS_PRESET: Final = "preset"
 _TOML_HINT: Final = 'a setting is `name = value` below its `[table]`, and a text stands in quotes: `host = "127.0.0.1"`'
 _SECRET_FIELDS: Final = frozenset({"api_key", "headers", "keys", "oauth_token", "environment"})
@@ -123,12 +125,20 @@ def _check_tables(table: Table, origin: Origin) -> None:
         inner = table.get(section, {})
         _require_table(inner, (section,), origin)
         for name, value in inner.items() if section in ("providers", "routes") else ():
-            _require_table(value, (section, name), origin)
+            if (section, name) == ("routes", AGENTS):
+                _require_tables(value, (section, name), origin)
+            else:
+                _require_table(value, (section, name), origin)
 
 
 def _require_table(value: object, path: faults.Path, origin: Origin) -> None:
     if not isinstance(value, dict):
         raise origin.fault(path, f"`{dotted(path)}` is no table", f"write it as [{dotted(path)}]")
+
+
+def _require_tables(value: object, path: faults.Path, origin: Origin) -> None:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise origin.fault(path, f"`{dotted(path)}` is no list of tables", f"write each as [[{dotted(path)}]]")
 
 
 def _check_names(table: Table, names: tuple[str, ...], path: faults.Path, origin: Origin) -> None:
@@ -367,8 +377,19 @@ class _Reader:
         return {name: target for name, target in (table | read).items() if name != _ALIAS_PRESET}
 
     def _routes(self, table: Table) -> Routes:
-        _check_names(table, ROUTES, ("routes",), self._origin)
-        return Routes(**{name: self._record(value, Route, ("routes", name)) for name, value in table.items()})
+        _check_names(table, (*ROUTES, AGENTS), ("routes",), self._origin)
+        routes = {name: self._record(value, Route, ("routes", name)) for name, value in table.items() if name != AGENTS}
+        agents = [self._agent_route(index, value) for index, value in enumerate(table.get(AGENTS, ()))]
+        return Routes(**routes, agents=tuple(agents))
+
+    def _agent_route(self, index: int, table: Table) -> AgentRoute:
+        path = ("routes", AGENTS, index)
+        route = self._record(table, AgentRoute, path)
+        if not route.agent and route.mode is None:
+            raise self._origin.fault(
+                path, f"`{dotted(path)}` fits every agent", "give it an `agent`, a `mode`, or both"
+            )
+        return route
 
     def _record(self, table: Table, kind: type[R], path: faults.Path) -> R:
         _check_names(table, kind.__struct_fields__, path, self._origin)

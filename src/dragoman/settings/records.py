@@ -15,6 +15,7 @@ ProviderKind = Literal["http", "claude-agent", "opencode-server"]
 LossPolicy = Literal["warn", "strict", "silent"]
 ToolMode = Literal["passthrough", "internal"]
 InternalTool = Literal["read", "write", "edit", "bash", "glob", "grep"]
+AgentMode = Literal["primary", "subagent"]
 Tokens = Annotated[int, Meta(ge=1)]
 PROTOCOLS: Final[tuple[str, ...]] = get_args(ProtocolName)
 
@@ -193,13 +194,29 @@ class Route(Record, frozen=True):
     losses: Annotated[LossPolicy | None, Meta(description="As `server.losses`, for what goes this way.")] = None
 
 
+class AgentRoute(Record, frozen=True):
+    """`[[routes.agents]]`: an agent whose requests go to another model than the one it asks for; the first that fits."""
+
+    to: Annotated[str, Meta(description="The model that takes its requests, as `provider/model`.", min_length=1)]
+    agent: Annotated[
+        str | None,
+        Meta(description="The agent's name, or a glob: `explore`, `title`. Absent: whatever its name."),
+    ] = None
+    mode: Annotated[
+        AgentMode | None,
+        Meta(description="In which mode it works. Absent: in any; with neither name nor mode it is a fault."),
+    ] = None
+    losses: Annotated[LossPolicy | None, Meta(description="As `server.losses`, for what goes this way.")] = None
+
+
 class Routes(Record, frozen=True):
-    """`[routes]`: where requests go that their model cannot take."""
+    """`[routes]`: where requests go that their model cannot take, or is not to take."""
 
     vision: Annotated[Route | None, Meta(description="For images and documents that the chosen model cannot see.")] = (
         None
     )
     default: Annotated[Route | None, Meta(description="For model names that nobody knows.")] = None
+    agents: Annotated[tuple[AgentRoute, ...], Meta(description="For agents of clients, the first that fits.")] = ()
 
 
 class Claude(Record, frozen=True):

@@ -32,7 +32,8 @@ export const DragomanPlugin = async ({ client }) => {
       if (input.model?.providerID !== PROVIDER) return
       const agent = typeof input.agent === "string" ? input.agent : input.agent?.name
       const parent = await parentOf(input.sessionID)
-      const mode = parent ? "subagent" : await modeOf(agent)
+      // Whoever was not called by another agent is a primary one, whatever else it may be.
+      const mode = parent || (await modeOf(agent)) === "subagent" ? "subagent" : "primary"
       const told = {
         "x-opencode-session": input.sessionID,
         "x-opencode-request": input.message?.id,
