@@ -30,7 +30,18 @@ from dragoman.upstreams.scripted import MODELS, WORDS
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "ARCHITECTURE.md")
-COMMANDS: Final = ("serve", "connect", "launch", "demo", "translate", "check-config", "models", "server-openai", "doctor claude")
+COMMANDS: Final = (
+    "serve",
+    "connect",
+    "launch",
+    "demo",
+    "translate",
+    "check-config",
+    "models",
+    "server-openai",
+    "doctor",
+    "doctor claude-agent",
+)
 _PART: Final = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 

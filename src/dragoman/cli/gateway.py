@@ -5,7 +5,7 @@ from typing import Any
 
 from dragoman.connect.client import NO_KEY, Client, Connection, Model
 from dragoman.protocols import discover
-from dragoman.routing.names import list_places, resolve
+from dragoman.routing.names import list_places, resolve, title_of
 from dragoman.routing.registry import Registry
 from dragoman.routing.specs import MODEL_KINDS, Place
 from dragoman.settings import Settings, SettingsError
@@ -43,9 +43,7 @@ def look(url: str, seconds: float = 2.0) -> Seen | None:
         return None
 
 
-def connection_to(
-    settings: Settings, client: Client, models: tuple[str, ...], key: str | None, url: str | None = None
-) -> Connection:
+def connection_to(settings: Settings, client: Client, models: tuple[str, ...], key: str | None) -> Connection:
     """Return what `client` is told: the models asked for, or, where it has to be given a list, all that are offered.
 
     Raises DragomanError for a name that leads nowhere, SettingsError when a model has to be named.
@@ -59,8 +57,12 @@ def connection_to(
     else:
         places = list_places(registry, spoken=(*discover(), *MODEL_KINDS))
         told = tuple(_model(name, place) for name, place in places[:_MOST])
-    plain = key or (settings.server.keys[0].key.reveal() if settings.server.keys else NO_KEY)
-    return Connection((url or url_of(settings)).rstrip("/"), plain, told, has_choice=bool(models))
+    return Connection(url_of(settings), key_of(settings, key), told, has_choice=bool(models))
+
+
+def key_of(settings: Settings, given: str | None) -> str:
+    """Return the key that a client presents: the one that was given, else the gateway's first, else a word in its place."""
+    return given or (settings.server.keys[0].key.reveal() if settings.server.keys else NO_KEY)
 
 
 def at(connection: Connection, url: str) -> Connection:
@@ -74,8 +76,6 @@ def _place(registry: Registry, name: str) -> Place:
 
 
 def _model(name: str, place: Place) -> Model:
-    from dragoman.routing.names import title_of
-
     card, can = place[1], place[1].capabilities
     return Model(
         name,

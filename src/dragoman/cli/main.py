@@ -11,7 +11,7 @@ import click
 
 from dragoman import __version__
 from dragoman.cli.root import PortTakenError, Root
-from dragoman.cli.words import ClientName, Commands, WholeNumber, complaint, show_completion
+from dragoman.cli.words import ClientName, Clients, Commands, WholeNumber, complaint, show_completion
 from dragoman.connect.faults import ConnectError
 from dragoman.ir.failures import DragomanError
 from dragoman.settings import SettingsError, load
@@ -239,21 +239,54 @@ def server_openai(
     run_server(root, only_opencode(load(config, os.environ, flags)), protocols=PROTOCOLS)
 
 
-@cli.group(cls=Commands)
-def doctor() -> None:
-    """Look whether what the gateway relies on is there, and works."""
+def _doctor_for(name: str) -> click.Command:
+    """Return the command that checks one client."""
+
+    @click.command(name, help=f"Check all that {name} needs.")
+    @configuration
+    @click.option("--key", help="The key to present [the first of `server.keys`].")
+    @click.pass_obj
+    def command(root: Root, *, config: str | None, key: str | None) -> int:
+        return _examine(root, name, config, key)
+
+    return command
 
 
-@doctor.command("claude")
+@cli.group(cls=Clients, make=_doctor_for, invoke_without_command=True)
 @configuration
-def doctor_claude(*, config: str | None) -> int:
-    """Check the Claude Agent SDK.
+@click.option("--key", help="The key to present [the first of `server.keys`].")
+@click.pass_context
+def doctor(context: click.Context, *, config: str | None, key: str | None) -> int | None:
+    """Check configuration, keys, upstreams, and all that clients need of the gateway.
+
+    With a client's name also its program, settings and model. The gateway that runs is asked, or one is started; the
+    built-in model answers. Upstreams are asked for their lists of models alone.
+    """
+    if context.invoked_subcommand is not None:
+        return None
+    return _examine(context.obj, None, config, key)
+
+
+def _examine(root: Root, client: str | None, config: str | None, key: str | None) -> int:
+    from dragoman.cli.doctor import examine
+    from dragoman.connect.discovery import client_of
+
+    return examine(root, load(config, os.environ), client_of(client) if client else None, key)
+
+
+@doctor.command("claude-agent")
+@configuration
+def doctor_claude_agent(*, config: str | None) -> int:
+    """Check the Claude Agent SDK, which stands behind providers of that kind.
 
     Its CLI, its login, and whether it does what the gateway relies on. No model is asked.
     """
-    from dragoman.cli.doctor import claude
+    from dragoman.cli.claude_agent import claude
 
     return claude(load(config, os.environ))
+
+
+doctor.add_command(doctor_claude_agent, "claude")  # its name before there were clients to check
 
 
 def _stop(text: str) -> None:

@@ -1,5 +1,6 @@
 """The words on the command line: what is wrong with them is told as everything else that is wrong."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import click
@@ -13,6 +14,28 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as in the base class
         """Return the names, in order."""
         return list(self.commands)
+
+
+class Clients(Commands):
+    """A group with a command for each client, beside those of its own; none of them is loaded to list them."""
+
+    def __init__(self, *words: Any, make: Callable[[str], click.Command], **more: Any) -> None:  # noqa: ANN401 - as in the base class
+        """`make` makes the command of a client, from its name."""
+        super().__init__(*words, **more)
+        self._make = make
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names of the clients, then its own."""
+        from dragoman.connect.discovery import names
+
+        own = [name for name, command in self.commands.items() if command.name == name]
+        return [*names(), *own]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name."""
+        from dragoman.connect.discovery import names
+
+        return super().get_command(ctx, cmd_name) or (self._make(cmd_name) if cmd_name in names() else None)
 
 
 class WholeNumber(click.ParamType[int]):
