@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
 from dragoman.upstreams.claude_agent.losses import LOSES as CLAUDE_AGENT_LOSES
 from dragoman.upstreams.opencode_server.losses import LOSES as OPENCODE_SERVER_LOSES
 from dragoman.upstreams.scripted import MODELS, WORDS
+from tools import clients
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "ARCHITECTURE.md")
@@ -198,6 +199,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "grammar": grammar,
     "endpoints": endpoints,
     "command-line": command_line,
+    **{f"client-{name}": partial(clients.part_of, name) for name in clients.parts()},
 }
 
 

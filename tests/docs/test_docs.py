@@ -8,14 +8,16 @@ import warnings
 from pathlib import Path
 from shutil import which
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
+from dragoman.connect.discovery import client_of, names
 from dragoman.routing.registry import Registry
 from dragoman.settings import load
-from tests.clients.codex import CONFIGURATION
+from tests.clients.__main__ import CLIENTS
+from tests.clients.client import Client
+from tests.clients.connecting import CONNECTED, LAUNCHED
 from tests.support.gateway import RunningGateway
 from tools.docs import COMMANDS, PAGES, ROOT, rewritten
 
@@ -78,12 +80,19 @@ def test_configurations_are_valid(block: Block, tmp_path: Path) -> None:
     Registry(load(str(file), dict.fromkeys(_VARIABLES, "sk-0123456789abcdef")))
 
 
-def test_codex_is_tested_with_the_settings_that_are_told() -> None:
-    (block,) = (block for block in BLOCKS if block.language == "toml" and "model_providers" in block.text)
-    port = urlsplit(GATEWAY).port
-    used = tomllib.loads(CONFIGURATION.format(port=port, retries=0, upgrades="false"))["model_providers"]["gateway"]
-    (told,) = tomllib.loads(block.text)["model_providers"].values()
-    assert told == {name: used.get(name) for name in told} | {"name": told["name"]}
+@pytest.mark.parametrize("name", names())
+def test_every_client_has_a_guide_with_what_connect_writes(name: str) -> None:
+    """The part itself is generated, and its freshness checked above: the guide cannot say anything else."""
+    page = (ROOT / "docs" / "clients.md").read_text()
+    assert f"## {client_of(name).title.removesuffix(' CLI')}" in page
+    assert f"<!-- generated: client-{name} -->\n[" in page
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_the_real_clients_are_run_with_what_the_guide_says(client: Client) -> None:
+    assert {CONNECTED, LAUNCHED} <= {case.variant for case in client.cases}
+    assert client_of(client.name).tested == client.package.version
+    assert client_of(client.name).program == client.package.program
 
 
 @pytest.mark.parametrize("block", of("json"))

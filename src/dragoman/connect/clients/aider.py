@@ -22,13 +22,11 @@ def _name(model: str) -> str:
 
 
 def _launch(connection: Connection) -> Launch:
-    # Words on the command line win over files; the key goes by a variable, which other users cannot read, and an
-    # empty file of settings keeps a key in the user's own from winning over that.
-    arguments = ["--config", "{folder}/aider.conf.yml", "--openai-api-base", f"{connection.url}/v1"]
+    # Both win over its files. The key goes by a variable: other users of the machine can read a command line.
+    arguments = ["--openai-api-base", f"{connection.url}/v1"]
     if connection.model:
         arguments += ["--model", _name(connection.model.id)]
-    files = {"aider.conf.yml": "# Nothing: the gateway is told by other ways.\n"}
-    return Launch(arguments, {"AIDER_OPENAI_API_KEY": connection.key, "OPENAI_API_KEY": connection.key}, files)
+    return Launch(arguments, {"AIDER_OPENAI_API_KEY": connection.key})
 
 
 CLIENT: Final = Client(
