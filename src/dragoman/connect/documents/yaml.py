@@ -72,6 +72,9 @@ class Yaml:
             )
             self._splice(start, end, "")
             return
+        if len(container.value) == 1 and path[:-1] and isinstance(path[-2], str):
+            self._replace(path[:-1], "{}" if isinstance(container, MappingNode) else "[]")
+            return
         line_start = self._text.rfind("\n", 0, start) + 1
         ahead = self._text[line_start:start].strip(" ")
         if ahead and place + 1 < len(container.value):  # behind the dash of its list
@@ -175,6 +178,10 @@ class Yaml:
             return
         if isinstance(container, SequenceNode) != isinstance(rest[0], Item):
             raise DocumentError(f"`{dotted(path)}` is no {'list' if isinstance(rest[0], Item) else 'mapping'}")
+        if not container.value:  # `{}`, and nothing else
+            start, end = container.start_mark.index, container.end_mark.index
+            self._splice(start, end, self._indented(lines, 0))
+            return
         last = self._span(container, len(container.value) - 1)[1]
         if container.flow_style:
             entry = json.dumps(_nested(rest, value), ensure_ascii=False)[1:-1]
