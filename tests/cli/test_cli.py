@@ -63,7 +63,17 @@ def refused(*words: str | Path, stdin: bytes = b"", here: Path | None = None, **
 def test_help_names_every_command() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for command in ("serve", "connect", "launch", "demo", "translate", "check-config", "models", "server-openai", "doctor"):
+    for command in (
+        "serve",
+        "connect",
+        "launch",
+        "demo",
+        "translate",
+        "check-config",
+        "models",
+        "server-openai",
+        "doctor",
+    ):
         assert f"\n  {command} ".encode() in done.stdout
         own = run(command, "--help")
         assert own.returncode == 0
