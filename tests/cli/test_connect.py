@@ -41,6 +41,16 @@ def test_address_and_key_come_from_the_gateways_own_configuration(tmp_path: Path
     assert (tmp_path / ".config/opencode/plugin/dragoman.js").is_file()
 
 
+def test_a_key_may_come_from_the_environment(tmp_path: Path) -> None:
+    words = ("connect", "codex", "--model", "demo/assistant", "--key", "env:MY_OWN_KEY")
+    assert refused(*words, HOME=str(tmp_path)) == [
+        "dragoman: --key: the environment variable `MY_OWN_KEY` is not set",
+        "hint: export MY_OWN_KEY=...",
+    ]
+    run(*words, HOME=str(tmp_path), MY_OWN_KEY=KEY)
+    assert KEY in (tmp_path / ".codex/config.toml").read_text()
+
+
 def test_without_a_client_all_of_them_are_listed() -> None:
     listed = run("connect").stdout.decode()
     for name in (

@@ -69,7 +69,7 @@ def serve(
 @click.argument("client", type=ClientName(), required=False, help="The client; without one they are listed.")
 @configuration
 @click.option("--model", multiple=True, help="The model that it is to ask; may be repeated where it has a menu.")
-@click.option("--key", help="The key to write [the first of `server.keys`].")
+@click.option("--key", help="The key to write, or `env:NAME` [the first of `server.keys`].")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--undo", is_flag=True, help="Take back what was written.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before writing.")
@@ -103,7 +103,7 @@ def connect(
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, help="Words for the client itself, behind `--`.")
 @configuration
 @click.option("--model", multiple=True, help="The model that it is to ask; may be repeated where it has a menu.")
-@click.option("--key", help="The key that it is to present [the first of `server.keys`].")
+@click.option("--key", help="The key that it is to present, or `env:NAME` [the first of `server.keys`].")
 @click.pass_obj
 def launch(
     root: Root, client: str, *, words: tuple[str, ...], config: str | None, model: tuple[str, ...], key: str | None
@@ -244,7 +244,7 @@ def _doctor_for(name: str) -> click.Command:
 
     @click.command(name, help=f"Check all that {name} needs.")
     @configuration
-    @click.option("--key", help="The key to present [the first of `server.keys`].")
+    @click.option("--key", help="The key to present, or `env:NAME` [the first of `server.keys`].")
     @click.pass_obj
     def command(root: Root, *, config: str | None, key: str | None) -> int:
         return _examine(root, name, config, key)
@@ -254,7 +254,7 @@ def _doctor_for(name: str) -> click.Command:
 
 @cli.group(cls=Clients, make=_doctor_for, invoke_without_command=True)
 @configuration
-@click.option("--key", help="The key to present [the first of `server.keys`].")
+@click.option("--key", help="The key to present, or `env:NAME` [the first of `server.keys`].")
 @click.pass_context
 def doctor(context: click.Context, *, config: str | None, key: str | None) -> int | None:
     """Check configuration, keys, upstreams, and all that clients need of the gateway.
