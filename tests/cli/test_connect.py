@@ -41,6 +41,17 @@ def test_address_and_key_come_from_the_gateways_own_configuration(tmp_path: Path
     assert (tmp_path / ".config/opencode/plugin/dragoman.js").is_file()
 
 
+def test_more_models_than_a_menu_should_have_are_told(tmp_path: Path) -> None:
+    models = ", ".join(f'"m{number}"' for number in range(103))
+    provider = f'[providers.chat]\nprotocol = "openai-chat"\nbase_url = "http://127.0.0.1:9/v1"\nmodels = [{models}]\n'
+    (tmp_path / "dragoman.toml").write_text(provider)
+    done = run("connect", "opencode", here=tmp_path, HOME=str(tmp_path))
+    assert b"note: 3 more models are offered than were listed" in done.stdout
+    written = json.loads((tmp_path / ".config/opencode/opencode.json").read_text())
+    assert len(written["provider"]["dragoman"]["models"]) == 100
+    assert "model" not in written
+
+
 def test_a_key_may_come_from_the_environment(tmp_path: Path) -> None:
     words = ("connect", "codex", "--model", "demo/assistant", "--key", "env:MY_OWN_KEY")
     assert refused(*words, HOME=str(tmp_path)) == [

@@ -51,7 +51,7 @@ def connect(
     backups = _journal(client, places).backups
     if backups.is_dir():
         print(f"what was there before is kept in {backups}; `dragoman connect {client.name} --undo` brings it back")
-    _warn(settings, connection)
+    _warn(client, settings, connection)
     _tell(client, connection)
     return 0
 
@@ -103,11 +103,15 @@ def _counted(written: Sequence[Change]) -> str:
     return "1 file" if len(written) == 1 else f"{len(written)} files"
 
 
-def _warn(settings: Settings, connection: Connection) -> None:
+def _warn(client: Client, settings: Settings, connection: Connection) -> None:
     """Say what will not work yet."""
     if connection.key == NO_KEY and not settings.server.keys and not settings.providers:
         print(
             "note: no key is configured, and none was given: only `demo/...` models answer; hint: --key YOUR_OPENCODE_KEY"
+        )
+    if connection.left_out and client.lists_models:
+        print(
+            f"note: {connection.left_out} more models are offered than were listed; hint: name those you want with --model"
         )
     if look(connection.url) is None:
         print(f"note: no gateway answers at {connection.url} yet; hint: dragoman serve")

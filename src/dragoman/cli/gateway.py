@@ -13,6 +13,7 @@ from dragoman.settings import Secret, Settings, SettingsError
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - what was configured, to be told apart
 _MOST = 100
+"""Models in a client's menu, when it has to be given a list and nobody named any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,10 @@ def connection_to(settings: Settings, client: Client, models: tuple[str, ...], k
         raise SettingsError(f"{client.title} has to be told a model", where="--model", hint=hint)
     if models:
         told = tuple(_model(name, _place(registry, name)) for name in models)
-    else:
-        places = list_places(registry, spoken=(*discover(), *MODEL_KINDS))
-        told = tuple(_model(name, place) for name, place in places[:_MOST])
-    return Connection(url_of(settings), key_of(settings, key), told, has_choice=bool(models))
+        return Connection(url_of(settings), key_of(settings, key), told, has_choice=True)
+    places = list_places(registry, spoken=(*discover(), *MODEL_KINDS))
+    told = tuple(_model(name, place) for name, place in places[:_MOST])
+    return Connection(url_of(settings), key_of(settings, key), told, left_out=len(places) - len(told))
 
 
 def key_of(settings: Settings, given: str | None) -> str:

@@ -36,13 +36,15 @@ class Model:
 class Connection:
     """The gateway that a client is to use.
 
-    `url` has no slash at its end and no `/v1`. The first of `models` is the client's own choice when `has_choice`.
+    `url` has no slash at its end and no `/v1`. The first of `models` is the client's own choice when `has_choice`;
+    `left_out` are so many more that are offered.
     """
 
     url: str
     key: str = NO_KEY
     models: Sequence[Model] = ()
     has_choice: bool = False
+    left_out: int = 0
 
     @property
     def model(self) -> Model | None:
@@ -118,7 +120,8 @@ class Client:
 
     `files` is None when nothing can be written for it; `steps` are what is left for its user, with exact values to
     paste. `launch` is None when it takes its settings from nowhere but its files. `tested` is the version that the
-    project's own tests drive, None when they drive none. `protocol` is what it speaks to the gateway.
+    project's own tests drive, None when they drive none. `protocol` is what it speaks to the gateway. `lists_models` tells
+    whether its settings hold its menu of models.
     """
 
     name: str
@@ -131,4 +134,5 @@ class Client:
     program: str | None = None
     launch: Callable[[Connection], Launch] | None = None
     needs_model: bool = False
+    lists_models: bool = False
     tested: str | None = None

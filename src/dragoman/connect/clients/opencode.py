@@ -69,6 +69,7 @@ CLIENT: Final = Client(
     source="https://opencode.ai/docs/providers/#custom-provider",
     protocol="openai-chat",
     files=_files,
+    lists_models=True,
     program="opencode",
     launch=_launch,
     tested="1.18.33",

@@ -51,5 +51,6 @@ CLIENT: Final = Client(
     source="https://zed.dev/docs/ai/use-api-access#openai-compatible",
     protocol="openai-chat",
     files=_files,
+    lists_models=True,
     steps=_steps,
 )
