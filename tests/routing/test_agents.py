@@ -82,6 +82,13 @@ def test_the_loss_policy_is_the_routes_or_stays(registry: Make) -> None:
     assert asked(made, told("explore", "subagent")).losses == "strict"
 
 
+def test_the_long_context_that_the_route_names_is_asked_for(registry: Make) -> None:
+    settings = SETTINGS.replace('"middle", "blind"', '{id = "middle", dialect = {long_context_beta = "long"}}')
+    assert asked(registry(settings), told("explore", "subagent")).beta is None
+    long = registry(settings.replace('"chat/middle"', '"chat/middle[1m]"'))
+    assert asked(long, told("explore", "subagent")).beta == "long"
+
+
 def test_a_plan_for_an_agent_is_made_once(registry: Make) -> None:
     made, headers = registry(SETTINGS), told("title", "primary")
     assert asked(made, headers) is asked(made, headers)
