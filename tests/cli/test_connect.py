@@ -33,6 +33,14 @@ def test_connecting_shows_the_diff_writes_and_is_undone(tmp_path: Path) -> None:
     assert b"nothing to undo" in run("connect", "claude-code", "--undo", HOME=str(tmp_path)).stdout
 
 
+def test_what_is_written_in_place_of_a_key_hides_nothing_else(tmp_path: Path) -> None:
+    shown = run("connect", "codex", "--model", "demo/assistant", HOME=str(tmp_path)).stdout.decode()
+    assert '+model_provider = "dragoman"' in shown
+    assert "+[model_providers.dragoman]" in shown
+    undone = run("connect", "codex", "--undo", HOME=str(tmp_path)).stdout.decode()
+    assert "-[model_providers.dragoman]" in undone
+
+
 def test_address_and_key_come_from_the_gateways_own_configuration(tmp_path: Path) -> None:
     (tmp_path / "dragoman.toml").write_text(f'[server]\nhost = "0.0.0.0"\nport = 5151\nkeys = ["{KEY}"]\n')
     run("connect", "opencode", "--model", "demo/assistant", here=tmp_path, HOME=str(tmp_path))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from dragoman.connect.client import File
+from dragoman.connect.client import NO_KEY, File
 from dragoman.connect.documents import DocumentError, dotted
 from dragoman.connect.documents import Path as Inside
 from dragoman.connect.editing import Undone, apply, undo
@@ -97,7 +97,7 @@ def _planned(file: File, known: Edited | None) -> tuple[Change, Edited]:
     data = (_BOM + after if text.startswith(_BOM) else after).encode()
     secrets = {str(setting.value) for setting in file.settings if setting.is_secret}
     secrets |= {str(entry.before) for entry in entries if entry.is_secret and entry.was_there}
-    change = Change(file.place, before, data, frozenset(secrets))
+    change = Change(file.place, before, data, frozenset(secrets - {NO_KEY}))
     if known is None:
         folders = [str(folder) for folder in missing_folders(file.place)]
         return change, Edited(str(file.place), file.form, entries, _digest(data), None, folders=folders)
@@ -122,7 +122,7 @@ def _is_ours(change: Change, new: Edited, known: dict[str, Edited]) -> bool:
 def _undone(edited: Edited) -> Change:
     place = Path(edited.place)
     before = _read(place)
-    secrets = frozenset(str(entry.before) for entry in edited.entries if entry.is_secret and entry.was_there)
+    secrets = frozenset(str(entry.before) for entry in edited.entries if entry.is_secret and entry.was_there) - {NO_KEY}
     if before is None:
         return Change(place, None, None, secrets)
     if edited.is_exact and _digest(before) == edited.digest:
