@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.codec import Target
 from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import (
@@ -434,3 +435,25 @@ def test_a_count_is_of_contents_or_of_a_whole_request() -> None:
         request = PROTOCOL.decode_count(json.dumps(body).encode(), Ledger())
         assert request.messages[0].blocks == (Text("Hello"),)
         assert bool(request.system) is has_system
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        (
+            b'{"contents":[{"parts":[{"text":"hi"}]}],"tools":[{"functionDeclarations":[{"name":"look",'
+            b'"parametersJsonSchema":{"type":"object","properties":{"\x80city":{"type":"string"}}}}]}]}'
+        ),
+        b'{"contents":[{"parts":[{"text":"hi","thoughtSignature":"DRAGOMAN\x80"}]}]}',
+    ],
+)
+def test_what_is_no_utf_8_is_refused_wherever_it_stands(body: bytes) -> None:
+    """Also where it is only carried: a schema's property, a signature."""
+    with pytest.raises(RequestError, match="not valid UTF-8"):
+        PROTOCOL.decode_request(body, Ledger())
+    assert PROTOCOL.decode_count is not None
+    with pytest.raises(RequestError, match="not valid UTF-8"):
+        PROTOCOL.decode_count(body, Ledger())
+    if b"DRAGOMAN" in body:
+        with pytest.raises(RequestError, match="not valid UTF-8"):
+            PROTOCOL.unseal(body, Target("provider", "model"), Ledger())

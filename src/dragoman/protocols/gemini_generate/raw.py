@@ -18,7 +18,7 @@ from dragoman.protocols.gemini_generate import sealing
 from dragoman.protocols.gemini_generate.endings import decode_usage
 from dragoman.protocols.gemini_generate.wire import camel_cased
 from dragoman.protocols.gemini_generate.wire_replies import Chunk, UsageMetadata
-from dragoman.wire.reading import read
+from dragoman.wire.reading import read, require_text
 from dragoman.wire.splicing import ModelEcho, NameField
 from dragoman.wire.splicing import echo_whole as echo_named
 
@@ -76,6 +76,7 @@ def unseal(body: bytes, target: Target, ledger: Ledger) -> bytes:
     """Return the request with our seals opened where they are the target's, and taken out where not."""
     if MARK_BYTES not in body:
         return body
+    require_text(body)
     fields = _read_fields(body)
     try:
         contents = _items(fields.get("contents", b""))

@@ -25,7 +25,7 @@ from dragoman.protocols.gemini_generate.wire import (
     is_given,
     read_shape,
 )
-from dragoman.wire.reading import read_with
+from dragoman.wire.reading import read_with, require_text
 
 _body: Final = msgspec.json.Decoder(Body)
 _count_body: Final = msgspec.json.Decoder(CountBody)
@@ -89,6 +89,7 @@ def decode_request(body: bytes, ledger: Ledger) -> Request:
         elif is_given(value):
             extras.append(Extra(NAME, path, value))
 
+    require_text(body)
     fields = read_with(_body, body, "", keep, camel_cased)
     config = fields.generation_config or GenerationConfig()
     messages = decode_contents(items_of(fields.contents, "contents", ledger), ledger)
@@ -112,6 +113,7 @@ def decode_request(body: bytes, ledger: Ledger) -> Request:
 
 def decode_count(body: bytes, ledger: Ledger) -> Request:
     """Return the request whose tokens are to be counted: contents alone, or a whole request within the body."""
+    require_text(body)
     fields = read_shape(_count_body, Raw(body), "", ledger)
     if is_given(fields.generate_content_request):
         return decode_request(bytes(fields.generate_content_request), ledger)
