@@ -197,7 +197,7 @@ def test_beats_come_only_while_nothing_else_does() -> None:
 def test_early_beats_leave_nothing_behind() -> None:
     async def run() -> None:
         client = PaperClient()
-        beats = EarlyBeats(client, (), BEAT, 0.01)
+        beats = EarlyBeats(client, tuple, BEAT, 0.01)
         await asyncio.sleep(0.05)
         await beats.stop()
         count = len(client.written)
@@ -215,7 +215,7 @@ def test_early_beats_leave_nothing_behind() -> None:
 def test_early_beats_that_stop_in_time_never_begin() -> None:
     async def run() -> None:
         client = PaperClient()
-        beats = EarlyBeats(client, (), BEAT, 0.02)
+        beats = EarlyBeats(client, tuple, BEAT, 0.02)
         await beats.stop()
         await asyncio.sleep(0.04)
         assert not client.has_started
@@ -237,7 +237,7 @@ def test_a_cancellation_while_early_beats_stop_is_not_lost() -> None:
                 await asyncio.sleep(0.02)
                 raise
 
-        beats = EarlyBeats(PaperClient(slow), (), BEAT, 0.0)
+        beats = EarlyBeats(PaperClient(slow), tuple, BEAT, 0.0)
         await entered.wait()
         stopping = asyncio.create_task(beats.stop())
         await asyncio.sleep(0)
@@ -253,7 +253,7 @@ def test_a_beat_that_cannot_be_written_is_no_secret() -> None:
         raise OSError("the client's connection is broken")
 
     async def run() -> None:
-        beats = EarlyBeats(PaperClient(broken), (), BEAT, 0.0)
+        beats = EarlyBeats(PaperClient(broken), tuple, BEAT, 0.0)
         await asyncio.sleep(0.02)
         with pytest.raises(OSError, match="broken"):
             await beats.stop()

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Awaitable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -181,7 +182,7 @@ class Exchange:
         beat = self._arrival.codec.heartbeat
         if not peek.stream or not beat:
             return None
-        return EarlyBeats(self._client, self._head(STREAM_HEAD), beat, self._parts.limits.heartbeat)
+        return EarlyBeats(self._client, partial(self._head, STREAM_HEAD), beat, self._parts.limits.heartbeat)
 
     async def _carry(self, lane: RawLane | TranslatedLane, reply: UpstreamReply, errand: Errand) -> None:
         if reply.status >= 300:
@@ -220,7 +221,7 @@ class Exchange:
     async def _relay_raw(self, lane: RawLane, reply: UpstreamReply) -> None:
         head = self._head(downward(reply.headers))
         if self._beats is not None:
-            self._beats.head = head
+            self._beats.head = lambda: head
         first = await open_bytes(reply, lane.receiver, await first_bytes(reply, lane.upstream), lane.upstream)
         stage = lane.stage()
         await self._start(head)

@@ -4,6 +4,7 @@ One task does it all: it reads, translates, writes, and waits for the slower sid
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from dragoman.engine.client import ClientConnection, Headers
@@ -84,12 +85,12 @@ class EarlyBeats:
     """Begins the client's reply when there has been nothing to send for `seconds`, and beats until `stop`.
 
     From then on the client is alive and well, and a failure can only be an event of its stream. It hides nothing: the watchdogs
-    look at the upstream alone. `head` is what the reply would begin with.
+    look at the upstream alone. `head` gives what the reply would begin with; it is asked for at that moment.
     """
 
     __slots__ = ("_beat", "_client", "_seconds", "_task", "_timer", "head")
 
-    def __init__(self, client: ClientConnection, head: Headers, beat: bytes, seconds: float) -> None:
+    def __init__(self, client: ClientConnection, head: Callable[[], Headers], beat: bytes, seconds: float) -> None:
         self.head = head
         self._client = client
         self._beat = beat
@@ -114,7 +115,7 @@ class EarlyBeats:
 
     async def _run(self) -> None:
         if not self._client.has_started:
-            await self._client.start(200, self.head)
+            await self._client.start(200, self.head())
         while True:
             await self._client.write(self._beat)
             await asyncio.sleep(self._seconds)
