@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import msgspec
 import openai
 import pytest
 
 from dragoman.engine.ports import Timeouts
 from dragoman.settings import Claude, Secret
+from dragoman.upstreams.claude_agent.process import Process
 from tests.support.claude import MODEL, SYSTEM, TOOLS, ClaudeGateway, running_children
 from tests.support.claude_words import said_by_client
 from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, silence, stream_answer
@@ -193,6 +195,42 @@ def test_the_cli_is_killed(exact_gateway: ClaudeGateway, exact: ExactUpstream, m
         assert isinstance(caught.value, anthropic.APIStatusError)
         assert caught.value.status_code == 502
     assert ask(exact_gateway) == "Well"
+
+
+def test_a_process_that_ends_unnoticed_before_a_follow_up_costs_nothing(
+    exact_gateway: ClaudeGateway, exact: ExactUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look whether it lives and its next line there is always a moment."""
+    exact.answers(WELL, WELL)
+    assert ask(exact_gateway) == "Well"
+    write = Process.write
+
+    def die_first(process: Process, line: bytes) -> None:
+        if b"Are you there?" in line:
+            monkeypatch.undo()
+            os.kill(process.pid, signal.SIGKILL)
+        write(process, line)
+
+    monkeypatch.setattr(Process, "write", die_first)
+    said = [*HELLO, {"role": "assistant", "content": "Well"}, {"role": "user", "content": "Are you there?"}]
+    with anthropic_client(exact_gateway.url) as client:
+        told = ask_messages(client, streams=True, messages=said, model=MODEL)
+    assert told.reply.stop_reason == "end_turn"
+    assert len(exact.asked) == 2
+    assert said_by_client(exact.last) == said_by_client({"messages": said})
+
+
+def test_a_head_that_is_sent_before_the_reply_tells_what_is_lost(
+    exact_gateway: ClaudeGateway, exact: ExactUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = exact_gateway.app._gateway
+    limits = msgspec.structs.replace(handed.parts.limits, heartbeat=0.1)
+    parts = msgspec.structs.replace(handed.parts, limits=limits)
+    monkeypatch.setattr(exact_gateway.app, "_gateway", msgspec.structs.replace(handed, parts=parts))
+    exact.answers(silence())
+    with asking(exact_gateway, HELLO) as client:
+        head = client.recv(65536)
+    assert b"\r\nx-dragoman-loss: 1; agent_environment\r\n" in head
 
 
 def test_a_hang_is_a_504(exact_gateway: ClaudeGateway, exact: ExactUpstream, monkeypatch: pytest.MonkeyPatch) -> None:

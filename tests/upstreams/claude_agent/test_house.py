@@ -16,7 +16,7 @@ from dragoman.upstreams.claude_agent.house import House
 from dragoman.upstreams.claude_agent.lines import Exited, Result, System, Word
 from dragoman.upstreams.claude_agent.process import CliError, Process
 from dragoman.upstreams.claude_agent.prompt import Prompt
-from dragoman.upstreams.claude_agent.session import Session, State
+from dragoman.upstreams.claude_agent.session import LostError, Session, State
 
 
 class FakeProcess:
@@ -28,8 +28,12 @@ class FakeProcess:
         self.is_ending = False
         self.asked: list[str] = []
         self.is_over = False
+        self.is_broken = False
 
     async def initialise(self, system: str) -> Raw:
+        if self.is_broken:
+            self.kill()
+            raise CliError("it has ended")
         return Raw(b"{}")
 
     async def ask(self, subtype: str, **fields: object) -> Raw:
@@ -72,6 +76,9 @@ class Street:
         self.transcripts.append(transcript)
         return Session(str(len(self.made)), cast("Process", process))
 
+    async def take(self, prompt: Prompt, header: str | None) -> Session:
+        return await self.house.resume(prompt, header) or await self.house.begin(prompt, header)
+
 
 def prompt(key: bytes) -> Prompt:
     return Prompt("m", "s", (), Raw(b'"hi"'), key, key, Raw(b"[]"), frozenset(), Raw(b"{}"))
@@ -79,7 +86,7 @@ def prompt(key: bytes) -> Prompt:
 
 async def turn(street: Street, key: bytes, then: bytes, header: str | None = None) -> Session:
     """Have one turn, that leaves the conversation at `then`."""
-    session = await street.house.take(prompt(key), header)
+    session = await street.take(prompt(key), header)
     session.state = State.BUSY
     street.house.keep(session, then)
     return session
@@ -98,7 +105,7 @@ def test_a_follow_up_waits_until_the_turn_has_settled() -> None:
         street = Street()
         first = await turn(street, b"", b"1")
         assert first.state is State.SETTLING
-        following = asyncio.ensure_future(street.house.take(prompt(b"1"), None))
+        following = asyncio.ensure_future(street.take(prompt(b"1"), None))
         await asyncio.sleep(0.01)
         assert not following.done()
         finish(first, "tool_deferred")
@@ -115,7 +122,7 @@ def test_a_turn_that_did_not_settle_well_is_told_to_another() -> None:
         street = Street()
         first = await turn(street, b"", b"1")
         finish(first, "api_error")
-        assert (await street.house.take(prompt(b"1"), None)) is not first
+        assert (await street.take(prompt(b"1"), None)) is not first
         assert street.made[0].is_over
         await street.house.aclose()
 
@@ -128,9 +135,9 @@ def test_two_that_say_the_same_never_share_a_process() -> None:
         one, two = await turn(street, b"", b"1", "a"), await turn(street, b"", b"1", "b")
         finish(one)
         finish(two)
-        assert await street.house.take(prompt(b"1"), "b") is two
-        assert await street.house.take(prompt(b"1"), "b") is one
-        assert (await street.house.take(prompt(b"1"), "b")) not in (one, two)
+        assert await street.take(prompt(b"1"), "b") is two
+        assert await street.take(prompt(b"1"), "b") is one
+        assert (await street.take(prompt(b"1"), "b")) not in (one, two)
         await street.house.aclose()
 
     run(body())
@@ -147,7 +154,7 @@ def test_the_one_that_is_idle_longest_gives_way() -> None:
         three = await turn(street, b"", b"3")
         assert [process.is_over for process in street.made] == [False, True, False]
         finish(three)
-        assert await street.house.take(prompt(b"1"), None) is one
+        assert await street.take(prompt(b"1"), None) is one
         await street.house.aclose()
         assert all(process.is_over for process in street.made)
 
@@ -157,25 +164,25 @@ def test_the_one_that_is_idle_longest_gives_way() -> None:
 def test_a_full_house_waits_in_line_and_says_when_to_come_back() -> None:
     async def body() -> None:
         street = Street(max_live=1, max_waiting=1, wait_s=0.2)
-        busy = await street.house.take(prompt(b""), None)
-        waiting = asyncio.ensure_future(street.house.take(prompt(b""), None))
+        busy = await street.take(prompt(b""), None)
+        waiting = asyncio.ensure_future(street.take(prompt(b""), None))
         await asyncio.sleep(0)
         with pytest.raises(DragomanError) as caught:
-            await street.house.take(prompt(b""), None)
+            await street.take(prompt(b""), None)
         assert caught.value.failure.kind is FailureKind.RATE_LIMITED
         assert caught.value.failure.retry_after == "5"
         assert street.house.counts.waiting == 1
         street.house.drop(busy)
         second = await waiting
         with pytest.raises(DragomanError, match=r"busy for 0\.2 s"):
-            await street.house.take(prompt(b""), None)
-        leaving = asyncio.ensure_future(street.house.take(prompt(b""), None))
+            await street.take(prompt(b""), None)
+        leaving = asyncio.ensure_future(street.take(prompt(b""), None))
         await asyncio.sleep(0)
         leaving.cancel()
         await asyncio.wait((leaving,))
         street.house.drop(second)
         assert street.house.counts.waiting == 0
-        street.house.drop(await street.house.take(prompt(b""), None))
+        street.house.drop(await street.take(prompt(b""), None))
         await street.house.aclose()
 
     run(body())
@@ -185,7 +192,7 @@ def test_a_settled_turn_makes_room() -> None:
     async def body() -> None:
         street = Street(max_live=1)
         first = await turn(street, b"", b"1")
-        waiting = asyncio.ensure_future(street.house.take(prompt(b""), None))
+        waiting = asyncio.ensure_future(street.take(prompt(b""), None))
         await asyncio.sleep(0.01)
         finish(first)
         second = await waiting
@@ -202,7 +209,7 @@ def test_spares_are_ready_and_replaced() -> None:
         street.house.prepare()
         await asyncio.sleep(0.01)
         assert street.house.counts.spare == 2
-        session = await street.house.take(prompt(b""), None)
+        session = await street.take(prompt(b""), None)
         assert session.process is cast("Any", street.made[0])
         await asyncio.sleep(0.01)
         assert street.house.counts.spare == 2
@@ -218,9 +225,9 @@ def test_a_cli_that_does_not_start_is_an_error_and_keeps_no_place() -> None:
         street.refuses = True
         for _ in range(2):
             with pytest.raises(CliError):
-                await street.house.take(prompt(b""), None)
+                await street.take(prompt(b""), None)
         street.refuses = False
-        street.house.drop(await street.house.take(prompt(b""), None))
+        street.house.drop(await street.take(prompt(b""), None))
         await street.house.aclose()
 
     run(body())
@@ -230,7 +237,7 @@ def test_no_more_start_at_the_same_time_than_may() -> None:
     async def body() -> None:
         street = Street(max_spawning=2, max_live=5)
         street.gate.clear()
-        asking = [asyncio.ensure_future(street.house.take(prompt(b"%d" % number), None)) for number in range(5)]
+        asking = [asyncio.ensure_future(street.take(prompt(b"%d" % number), None)) for number in range(5)]
         await asyncio.sleep(0.01)
         assert (street.starting, street.house.counts.starting) == (2, 5)
         street.gate.set()
@@ -240,6 +247,38 @@ def test_no_more_start_at_the_same_time_than_may() -> None:
         await street.house.aclose()
 
     run(body())
+
+
+def test_a_spare_process_that_ended_unnoticed_is_passed_over() -> None:
+    async def body() -> None:
+        street = Street(spares=2, max_live=1)
+        street.house.prepare()
+        await asyncio.sleep(0.01)
+        street.made[0].is_broken = True
+        street.made[1].kill()
+        session = await street.take(prompt(b""), None)
+        assert session.id == "3"
+        assert street.made[0].is_over
+        street.house.drop(session)
+        street.house.drop(await street.take(prompt(b""), None))
+        await street.house.aclose()
+
+    run(body())
+
+
+def test_a_process_that_ends_before_it_was_asked_is_not_one_that_ends_within_its_turn() -> None:
+    async def ask(*words: Word) -> None:
+        process = FakeProcess()
+        for word in (*words, Exited(-9, "")):
+            process.words.put_nowait(word)
+        async for _ in Session("1", cast("Process", process)).reply(prompt(b""), Source("claude", "m"), Timeouts()):
+            pass
+
+    with pytest.raises(LostError, match="exit status -9"):
+        run(ask())
+    with pytest.raises(DragomanError, match="exit status -9") as within:
+        run(ask(System("init", [])))
+    assert not isinstance(within.value, LostError)
 
 
 def test_a_tool_that_is_not_offered_is_an_error_that_names_it() -> None:
@@ -274,14 +313,14 @@ def test_who_leaves_while_the_last_turn_settles_takes_the_process_along() -> Non
     async def body() -> None:
         street = Street(max_live=1)
         session = await turn(street, b"", b"1")
-        waiting = asyncio.ensure_future(street.house.take(prompt(b"1"), None))
+        waiting = asyncio.ensure_future(street.take(prompt(b"1"), None))
         await asyncio.sleep(0.01)
         assert session.state is State.SETTLING
         waiting.cancel()
         await asyncio.wait((waiting,))
         assert street.made[0].is_over
         assert street.house.counts.busy == 0
-        street.house.drop(await street.house.take(prompt(b"1"), None))
+        street.house.drop(await street.take(prompt(b"1"), None))
         await street.house.aclose()
 
     run(body())
@@ -293,7 +332,7 @@ def test_a_transcript_takes_no_spare_process() -> None:
         street.house.prepare()
         await asyncio.sleep(0.01)
         told = msgspec.structs.replace(prompt(b""), transcript=b"{}\n")
-        assert (await street.house.take(told, None)).id == "2"
+        assert (await street.take(told, None)).id == "2"
         assert street.transcripts == [None, b"{}\n"]
         await street.house.aclose()
 
@@ -306,7 +345,7 @@ def test_tools_and_settings_are_told_when_they_change() -> None:
         session = await turn(street, b"", b"1")
         finish(session)
         told = Prompt("m", "s", (), Raw(b'"hi"'), b"1", b"1", Raw(b'[{"name":"x"}]'), frozenset("x"), Raw(b"{}"))
-        assert await street.house.take(told, None) is session
+        assert await street.take(told, None) is session
         assert street.made[0].asked == ["apply_flag_settings", "mcp_set_servers"]
         assert street.made[0].tools == told.tools
         street.house.drop(session)

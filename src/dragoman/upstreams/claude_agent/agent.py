@@ -7,6 +7,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ from dragoman.upstreams.claude_agent.internal.session import CLI_TOOLS, Internal
 from dragoman.upstreams.claude_agent.internal.toolbox import Toolbox
 from dragoman.upstreams.claude_agent.process import Process
 from dragoman.upstreams.claude_agent.prompt import RESERVED, Prompt, note_step_down, read_prompt
-from dragoman.upstreams.claude_agent.session import Session
+from dragoman.upstreams.claude_agent.session import LostError, Session
 
 _LOG: Final = logging.getLogger("dragoman.upstreams")
 _LOOK_SECONDS: Final = 600.0
@@ -97,24 +98,51 @@ class ClaudeAgent:
             turn.ledger.emulated("tool_name", "tools", f"`{name}` travels as `{other}` and comes back in the reply")
         restored = RestoreNames(renames)
         prompt = self._prompt(request, model, turn.ledger)
-        if not self.house.knows(prompt):
-            note_step_down(prompt, turn.ledger)
-            if self._toolbox is not None and prompt.history:
-                turn.ledger.degraded("internal_steps", "messages", "what tools did in earlier turns is not told again")
         if turn.is_strict:
             refuse_losses(turn.ledger)
-        session = await self.house.take(prompt, turn.session)
+        source = Source(self.provider, model)
+        for take in (self._known, self._fresh):
+            session = await take(prompt, turn)
+            if session is None:
+                continue
+            try:
+                async with aclosing(self._reply(session, prompt, source, turn)) as reply:
+                    async for events in reply:
+                        yield restored.feed(events)
+            except LostError:
+                # It had ended while it stood by. Nobody has been asked yet, and nothing answered.
+                if take == self._fresh:
+                    raise
+            else:
+                return
+
+    async def _known(self, prompt: Prompt, turn: Turn) -> Session | None:
+        return await self.house.resume(prompt, turn.session)
+
+    async def _fresh(self, prompt: Prompt, turn: Turn) -> Session:
+        """Return a process that was told everything, and record what it is not told as it was said."""
+        note_step_down(prompt, turn.ledger)
+        if self._toolbox is not None and prompt.history:
+            turn.ledger.degraded("internal_steps", "messages", "what tools did in earlier turns is not told again")
+        if turn.is_strict:
+            refuse_losses(turn.ledger)
+        return await self.house.begin(prompt, turn.session)
+
+    async def _reply(
+        self, session: Session, prompt: Prompt, source: Source, turn: Turn
+    ) -> AsyncGenerator[Sequence[Event], None]:
+        """Yield the events of a session's reply, and give the session back."""
         turn.headers[SESSION_HEADER] = session.id
         said: list[Event] = []
         try:
-            async for events in session.reply(prompt, Source(self.provider, model), self._timeouts):
+            async for events in session.reply(prompt, source, self._timeouts):
                 said += events
                 if isinstance(events[-1], ReplyEnd):
                     # Before the client knows that it may go on.
                     self.house.keep(session, advance_by_reply(prompt.key_now, collect(said).blocks))
-                    yield restored.feed(events)
+                    yield events
                     return
-                yield restored.feed(events)
+                yield events
         except BaseException:
             # The client has left, or the reply broke off: what the process would still do is of no use to anybody.
             self.house.drop(session)

@@ -13,7 +13,7 @@ from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.settings import Claude
 from dragoman.upstreams.claude_agent.process import CliError
 from dragoman.upstreams.claude_agent.prompt import Prompt
-from dragoman.upstreams.claude_agent.session import Session, State
+from dragoman.upstreams.claude_agent.session import LostError, Session, State
 
 Spawn = Callable[[bytes | None], Awaitable[Session]]
 """Starts a process, which resumes from a transcript if there is one. Raises CliError."""
@@ -63,29 +63,40 @@ class House:
             max_live=self._limits.max_live,
         )
 
-    async def take(self, prompt: Prompt, header: str | None) -> Session:
-        """Return the process of the conversation that `prompt` continues, or a fresh one that has been told all of it.
+    async def resume(self, prompt: Prompt, header: str | None) -> Session | None:
+        """Return the process of the conversation that `prompt` continues; None when there is none, or when it has just ended.
 
-        `header` is the session that the client names: it decides between several that stand at the same place. Whoever takes a
-        session gives it back with `keep` or `drop`. Raises DragomanError: 429 when all are busy for too long.
+        `header` is the session that the client names: it decides between several that stand at the same place. Whoever gets a
+        session gives it back with `keep` or `drop`.
         """
         session = self._match(prompt.key, header)
-        if session is not None:
-            session.key = None
-            try:
-                await session.resume(prompt)
-            except CliError:
-                self.drop(session)
-            except BaseException:
-                self.drop(session)
-                raise
-            else:
-                return session
-        return await self._fresh(prompt, header)
+        if session is None:
+            return None
+        session.key = None
+        try:
+            await session.resume(prompt)
+        except CliError:
+            self.drop(session)
+            return None
+        except BaseException:
+            self.drop(session)
+            raise
+        return session
 
-    def knows(self, prompt: Prompt) -> bool:
-        """Tell whether there is a process that knows what came before."""
-        return self._match(prompt.key, None) is not None
+    async def begin(self, prompt: Prompt, header: str | None) -> Session:
+        """Return a process that has been told all of `prompt` but its last words. Raises DragomanError: 429 when all are busy."""
+        while True:
+            session, is_spare = await self._taken_in(prompt, header)
+            try:
+                await session.open(prompt)
+            except BaseException as error:
+                self.drop(session)
+                # A spare one may have ended while it stood by.
+                if not (is_spare and isinstance(error, LostError)):
+                    raise
+            else:
+                self.prepare()
+                return session
 
     def keep(self, session: Session, key: bytes) -> None:
         """Its reply has ended: it waits for what follows `key`."""
@@ -126,12 +137,14 @@ class House:
         same = [session for session in found if session.header == header]
         return next(iter(same or found), None)
 
-    async def _fresh(self, prompt: Prompt, header: str | None) -> Session:
+    async def _taken_in(self, prompt: Prompt, header: str | None) -> tuple[Session, bool]:
+        """Return a process that knows nothing yet, as soon as there is room for it, and whether it is a spare one."""
         await self._make_room()
         # Nothing is awaited between the room and the place in it.
         self._arriving += 1
         try:
-            session = await self._started(prompt.transcript)
+            spare = None if prompt.transcript is not None else self._spare()
+            session = spare or await self._spawned(prompt.transcript)
         except BaseException:
             self._wake()
             raise
@@ -139,20 +152,15 @@ class House:
             self._arriving -= 1
         self._live.add(session)
         session.header = header
-        try:
-            await session.open(prompt)
-        except BaseException:
-            self.drop(session)
-            raise
-        self.prepare()
-        return session
+        return session, spare is not None
 
-    async def _started(self, transcript: bytes | None) -> Session:
-        while self._spares and transcript is None:
+    def _spare(self) -> Session | None:
+        while self._spares:
             session = self._spares.popleft()
             if session.is_alive:
                 return session
-        return await self._spawned(transcript)
+            self._end(session)
+        return None
 
     async def _spawned(self, transcript: bytes | None = None) -> Session:
         self._starting += 1

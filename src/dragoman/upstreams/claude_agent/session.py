@@ -44,6 +44,10 @@ _NEW_NAME: Final = frozenset({"Agent"})
 _SETTLE_SECONDS: Final = 30.0
 
 
+class LostError(CliError):
+    """The process has ended before anybody was asked: another one can be told the same."""
+
+
 class State(Enum):
     """Where a session stands."""
 
@@ -67,8 +71,6 @@ class Session:
         self.header: str | None = None
         """The session that its client named, if it did."""
         self.used = time.monotonic()
-        self.about: Raw = Raw(b"{}")
-        """What the CLI said of models and account when it was opened."""
         self._first: Raw | None = None
         """What is to be said in place of the user's last words."""
         self._tools: Raw | None = None
@@ -87,8 +89,16 @@ class Session:
         return self.state is not State.DEAD and not self.process.is_over
 
     async def open(self, prompt: Prompt) -> None:
-        """Tell a fresh process the system prompt, the tools and all that was said before. Raises CliError."""
-        self.about = await self._initialise(prompt)
+        """Tell a fresh process the system prompt, the tools and all that was said before. Raises LostError, CliError."""
+        try:
+            await self._open(prompt)
+        except CliError as error:
+            if self.process.is_over:
+                raise LostError(error.failure.text, error.failure.hint) from None
+            raise
+
+    async def _open(self, prompt: Prompt) -> None:
+        await self._initialise(prompt)
         await self._tell(prompt)
         self._first = prompt.instead
         for number, said in enumerate(prompt.told):
@@ -106,8 +116,8 @@ class Session:
             raise CliError("the process of this conversation has ended")
         await self._tell(prompt)
 
-    async def _initialise(self, prompt: Prompt) -> Raw:
-        return await self.process.initialise(prompt.system)
+    async def _initialise(self, prompt: Prompt) -> None:
+        await self.process.initialise(prompt.system)
 
     async def _tell(self, prompt: Prompt) -> None:
         if bytes(prompt.tools) != bytes(self._tools or b"[]"):
@@ -127,12 +137,16 @@ class Session:
             if isinstance(word, Result):
                 return word
             if isinstance(word, Exited):
-                raise DragomanError(failure_of_exit(word))
+                failure = failure_of_exit(word)
+                raise LostError(failure.text, failure.hint)
 
     # --- a turn ---
 
     async def reply(self, prompt: Prompt, source: Source, timeouts: Timeouts) -> AsyncGenerator[Sequence[Event], None]:
-        """Ask, and yield the reply's events. Raises DragomanError for a reply that fails; the session is of no use then."""
+        """Ask, and yield the reply's events. Raises DragomanError for a reply that fails; the session is of no use then.
+
+        Raises LostError when the process has ended before it took notice of the question.
+        """
         self.state = State.BUSY
         turn = self._turn(prompt, source)
         first, self._first = self._first, None
@@ -217,6 +231,8 @@ class ReplyTurn:
         self._receiver = EventReceiver()
         self._error: str | None = None
         self._limit: RateLimit | None = None
+        self._has_noticed = False
+        """Whether the CLI has begun with the turn: before that it asks nobody."""
         self._has_reason = False
         self.has_begun = False
         self.is_final = False
@@ -234,6 +250,7 @@ class ReplyTurn:
             case StreamEvent():
                 return ()
             case System("init", tools):
+                self._has_noticed = True
                 self._check_tools(frozenset(tools or ()))
             case Assistant(error):
                 self._error = error or self._error
@@ -242,7 +259,8 @@ class ReplyTurn:
             case Result():
                 raise DragomanError(self._failure(word))
             case Exited():
-                raise DragomanError(failure_of_exit(word))
+                failure = failure_of_exit(word)
+                raise DragomanError(failure) if self._has_noticed else LostError(failure.text, failure.hint)
             case _:
                 pass
         return ()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw
 
 from dragoman.codec import Source
 from dragoman.ir.events import Event
@@ -44,10 +43,10 @@ class InternalSession(Session):
         """Whether a tool runs."""
         return self._desk.is_working
 
-    async def _initialise(self, prompt: Prompt) -> Raw:
+    async def _initialise(self, prompt: Prompt) -> None:
         agents: dict[str, Any] = msgspec.json.decode(prompt.agents)
         self._desk.agents = tuple(agents)
-        return await self.process.ask(
+        await self.process.ask(
             "initialize", hooks=_HOOKS, systemPrompt=prompt.system, systemPromptSnapshot=False, agents=prompt.agents
         )
 
