@@ -178,11 +178,43 @@ def test_nothing_outlives_its_command(tmp_path: Path, loop: Any) -> None:
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(all_of_it())
     for name in ("late", "left", "cancelled"):
-        group, deadline = int((tmp_path / name).read_text()), time.monotonic() + 10
-        while left := running_members(group):
-            assert time.monotonic() < deadline, f"of `{name}` there is still {left}"
-            time.sleep(0.01)
+        assert_gone(tmp_path / name)
     assert "Z" not in running_children(os.getpid()).values()
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=["uvloop", "asyncio"])
+def test_who_leaves_while_a_command_starts_leaves_nothing(tmp_path: Path, loop: Any) -> None:
+    async def leave() -> None:
+        kind = type(asyncio.get_running_loop())
+        begun, start = asyncio.Event(), kind.subprocess_exec
+
+        async def start_slowly(*args: Any, **options: Any) -> Any:
+            begun.set()
+            started = await start(*args, **options)
+            while not (tmp_path / "group").exists():  # noqa: ASYNC110 - another process makes it
+                await asyncio.sleep(0.01)
+            return started
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kind, "subprocess_exec", start_slowly)
+            calling = asyncio.ensure_future(toolbox(tmp_path).run("bash", {"command": command}))
+            await begun.wait()
+            calling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await calling
+
+    command = "sleep 60 & echo $$ > new; mv new group; sleep 60"
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(leave())
+    assert_gone(tmp_path / "group")
+
+
+def assert_gone(note: Path) -> None:
+    """Wait until nothing runs of the group whose number is in `note`."""
+    group, deadline = int(note.read_text()), time.monotonic() + 10
+    while left := running_members(group):
+        assert time.monotonic() < deadline, f"of `{note.name}` there is still {left}"
+        time.sleep(0.01)
 
 
 def running_members(group: int) -> list[str]:

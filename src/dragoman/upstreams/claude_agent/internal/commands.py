@@ -88,32 +88,53 @@ async def run(
     When it has exited, when its time is over, and when the call is cancelled, all of its group is killed: what it left
     behind, too. Raises OSError when it cannot be started.
     """
-    transport, listener = await asyncio.get_running_loop().subprocess_exec(
-        lambda: _Listener(limit),
-        *command,
-        stdin=asyncio.subprocess.PIPE if words else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        cwd=folder,
-        env=environment,
-        start_new_session=True,
-    )
+    transport, listener = await _started(command, folder, environment, limit, hears=bool(words))
     try:
         if words:
             _tell(transport, words)
         _, late = await asyncio.wait((listener.exited,), timeout=seconds)
-        _kill(transport.get_pid())
-        await asyncio.wait((listener.exited,), timeout=_REAPED_SECONDS)
-        await asyncio.wait((listener.closed,), timeout=_LAST_WORDS_SECONDS)
-    except BaseException:
-        _kill(transport.get_pid())
-        await asyncio.wait((listener.exited,), timeout=_REAPED_SECONDS)
-        raise
     finally:
-        transport.close()
+        await _end(transport, listener)
     status = transport.get_returncode()
     output = listener.output
     return Ended(-signal.SIGKILL if status is None else status, output.whole(), output.left_out, bool(late))
+
+
+async def _started(
+    command: Sequence[str], folder: str, environment: Mapping[str, str], limit: int, *, hears: bool
+) -> tuple[asyncio.SubprocessTransport, _Listener]:
+    """Start it in a group of its own. Cancelled, this waits for it: only a command that is known can be ended with its group."""
+    pipe = asyncio.subprocess.PIPE
+    starting = asyncio.ensure_future(
+        asyncio.get_running_loop().subprocess_exec(
+            lambda: _Listener(limit),
+            *command,
+            stdin=pipe if hears else asyncio.subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait((starting,))
+        if starting.exception() is None:
+            await _end(*starting.result())
+        raise
+
+
+async def _end(transport: asyncio.SubprocessTransport, listener: _Listener) -> None:
+    """Kill the group, and hear its last words."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(transport.get_pid(), signal.SIGKILL)
+    try:
+        await asyncio.wait((listener.exited,), timeout=_REAPED_SECONDS)
+        await asyncio.wait((listener.closed,), timeout=_LAST_WORDS_SECONDS)
+    finally:
+        transport.close()
 
 
 def _tell(transport: asyncio.SubprocessTransport, words: bytes) -> None:
@@ -122,8 +143,3 @@ def _tell(transport: asyncio.SubprocessTransport, words: bytes) -> None:
     if not stdin.is_closing():
         stdin.write(words)
         stdin.close()
-
-
-def _kill(group: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
