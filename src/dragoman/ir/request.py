@@ -342,7 +342,8 @@ class ReasoningControl(msgspec.Struct, frozen=True):
     """Whether and how to think.
 
     `mode`: on with a `budget` in tokens, adaptive, off; None: nothing was said beyond `effort`. `visible` is whether the client
-    wants to read it (False: leave it out; None: the default); `display` is the protocol's own word for that.
+    wants to read it (False: leave it out; None: the default); `display` is the protocol's own word for that. `effort_alone`: the
+    effort is one for all that is said (Anthropic's), and asks for no thought by itself.
     """
 
     mode: Literal["enabled", "adaptive", "disabled"] | None = None
@@ -350,6 +351,7 @@ class ReasoningControl(msgspec.Struct, frozen=True):
     effort: Effort | None = None
     visible: bool | None = None
     display: str | None = None
+    effort_alone: bool = False
 
 
 class OutputFormat(msgspec.Struct, frozen=True):

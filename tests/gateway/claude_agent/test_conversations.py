@@ -334,6 +334,16 @@ def test_effort_goes_as_the_model_takes_it(
     }
 
 
+def test_an_effort_alone_asks_for_no_thought(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Briefly, please."}]
+    with anthropic_client(gateway.url) as client:
+        asked = {"model": "claude-opus-5-5", "messages": messages, "output_config": {"effort": "low"}}
+        told = ask_messages(client, streams=True, **asked)
+    assert told.headers["x-dragoman-loss"] == "1; agent_environment"
+    assert "thinking" not in upstream.last_json
+    assert upstream.last_json["output_config"] == {"effort": "low"}
+
+
 def test_tools_pass_as_they_are(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

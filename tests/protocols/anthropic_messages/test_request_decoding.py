@@ -260,7 +260,10 @@ def test_null_is_the_same_as_nothing() -> None:
 def test_thinking_modes() -> None:
     enabled = request(thinking={"type": "enabled", "budget_tokens": 31999, "display": "omitted"}).reasoning
     assert (enabled.mode, enabled.budget, enabled.visible, enabled.display) == ("enabled", 31999, False, "omitted")
+    alone = request(output_config={"effort": "xhigh"}).reasoning
+    assert (alone.mode, alone.effort, alone.effort_alone) == (None, Effort.XHIGH, True)
     adaptive = request(thinking={"type": "adaptive"}, output_config={"effort": "xhigh"}).reasoning
+    assert not adaptive.effort_alone
     assert (adaptive.mode, adaptive.effort, adaptive.visible) == ("adaptive", Effort.XHIGH, None)
     assert request(thinking={"type": "auto"}).reasoning.mode == "adaptive"
     assert request(thinking={"type": "between_tools"}).reasoning.mode == "adaptive"

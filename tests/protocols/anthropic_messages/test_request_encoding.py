@@ -476,6 +476,12 @@ def test_effort_becomes_adaptive_thinking() -> None:
     assert thinking_of(ReasoningControl()) == (None, None, [])
 
 
+def test_an_effort_for_which_nobody_thinks_stays_one() -> None:
+    alone = ReasoningControl(effort=Effort.LOW, effort_alone=True)
+    assert thinking_of(alone) == (None, {"effort": "low"}, [])
+    assert thinking_of(alone, MANUAL) == (None, None, ["effort"])
+
+
 def test_effort_becomes_a_budget_where_thinking_is_manual() -> None:
     enabled = {"type": "enabled", "budget_tokens": 8192}
     assert thinking_of(ReasoningControl(effort=Effort.MEDIUM), MANUAL, max_tokens=20_000) == (enabled, None, [])

@@ -16,7 +16,10 @@ RECORDED: Final = (
     LossNote("clear_at", "A system message that was meant for one turn: left out once that turn is over."),
     LossNote("custom_tool", "A tool with free text for input: made a function with one string, `input`."),
     LossNote("duplicate_tool", "A second tool of the same name: the first is kept."),
-    LossNote("effort", "An effort that the API has no word for: the nearest is sent."),
+    LossNote(
+        "effort",
+        "An effort that the API has no word for: the nearest is sent. One that the model does not know is left out.",
+    ),
     LossNote("extra_field", "A field that only the client's protocol has."),
     LossNote("foreign_block", "A block that only another protocol has and that says nothing readable."),
     LossNote("foreign_reasoning", "Thought without this upstream's own signature: it would be refused."),

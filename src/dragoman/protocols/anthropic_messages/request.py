@@ -155,7 +155,7 @@ def _reasoning(params: wire.RequestParams, extras: list[Extra]) -> ReasoningCont
     effort = params.output_config.effort if params.output_config else None
     thinking = params.thinking
     if thinking is None:
-        return ReasoningControl(effort=effort)
+        return ReasoningControl(effort=effort, effort_alone=effort is not None)
     if thinking.type == "between_tools":
         extras.append(Extra(NAME, "thinking.type", Raw(b'"between_tools"')))
     return ReasoningControl(

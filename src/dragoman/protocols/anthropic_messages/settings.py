@@ -46,8 +46,8 @@ def plan_limits(request: Request, target: Target, ledger: Ledger, *, obstacle: s
     control = request.reasoning
     if control.mode == "disabled" or control.effort is Effort.NONE:
         return Limits(max_tokens, _OFF)
-    if control.mode is None and control.effort is None:
-        return Limits(max_tokens)
+    if control.mode is None and (control.effort is None or control.effort_alone):
+        return Limits(max_tokens, effort=_effort_alone(control, target, ledger))
     if target.dialect.adaptive_thinking and control.budget is None:
         return Limits(max_tokens, _shown({"type": "adaptive"}, control), _effort(control, ledger))
     effort = _effort(control, ledger) if target.dialect.adaptive_thinking else None
@@ -89,6 +89,14 @@ def _effort(control: ReasoningControl, ledger: Ledger) -> str | None:
     if control.effort is Effort.MINIMAL:
         ledger.degraded("effort", "reasoning.effort", "`minimal` is sent as `low`")
     return _EFFORTS[control.effort]
+
+
+def _effort_alone(control: ReasoningControl, target: Target, ledger: Ledger) -> str | None:
+    """Return the effort of a reply for which nobody asked for thought (platform.claude.com/docs/en/build-with-claude/effort)."""
+    if control.effort is None or target.dialect.adaptive_thinking:
+        return _effort(control, ledger)
+    ledger.dropped("effort", "output_config.effort", "the model knows none")
+    return None
 
 
 def _shown(thinking: dict[str, Any], control: ReasoningControl) -> dict[str, Any]:
