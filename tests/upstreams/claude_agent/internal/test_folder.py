@@ -200,6 +200,23 @@ def open_descriptors() -> Iterator[Path]:
     return Path("/proc/self/fd").iterdir()
 
 
+def test_no_path_takes_all_descriptors(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    with pytest.raises(OutsideError, match="more than 100 folders"):
+        folder.replace("a/" * 2000 + "file", b"")
+    assert folder.replace("a/" * 100 + "file", b"deep")
+    os.makedirs("/".join([str(tmp_path), *["a"] * 120]))  # noqa: PTH103 - no shorter
+    most = 0
+
+    def look() -> None:
+        nonlocal most
+        most = max(most, len(os.listdir("/proc/self/fd")))  # noqa: PTH208
+
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    assert ["file"] in [names for _, names, _ in folder.walk(".", look)]
+    assert most - before < 250
+
+
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Folder(str(tmp_path / "missing"))

@@ -20,6 +20,8 @@ READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """How a file is opened: no link, and without waiting for whoever writes into a pipe."""
 _WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS: Final = 40
+_DEEPEST: Final = 100
+"""How many folders may lie in one another: each is held open, and the gateway has only so many descriptors."""
 LEFT_OUT: Final = frozenset({".git"})
 """Folders that are not looked into by who looks for something."""
 
@@ -61,6 +63,8 @@ class Folder:
                     self._follow(link, links, walked, todo)
                     name = "."
                 elif todo:
+                    if len(walked) > _DEEPEST:
+                        raise OutsideError(f"the path leads through more than {_DEEPEST} folders")
                     walked.append(_entered(name, walked[-1], makes=makes))
                     name = "."
             yield walked[-1], name
@@ -97,13 +101,15 @@ class Folder:
     def walk(self, path: str, look: Callable[[], None]) -> Iterator[tuple[list[str], list[str], int]]:
         """Yield the folders from `path` on: the names that lead there, those of what is in it save folders, and it itself, open.
 
-        No links are followed; `look` is called at each. Raises OutsideError, OSError, and what `look` does.
+        No links are followed, and no more than 100 folders down; `look` is called at each. Raises OutsideError, OSError, and what
+        `look` does.
         """
         with self.place(path) as (parent, name):
             for top, folders, names, fd in os.fwalk(name, dir_fd=parent, follow_symlinks=False):
                 look()
-                folders[:] = sorted(one for one in folders if one not in LEFT_OUT)
-                yield top.split("/")[1:], sorted(names), fd
+                inside = top.split("/")[1:]
+                folders[:] = sorted(set(folders) - LEFT_OUT) if len(inside) < _DEEPEST else []
+                yield inside, sorted(names), fd
 
     def replace(self, path: str, data: bytes) -> bool:
         """Make `data` all that is in the file at `path`, at once; tell whether it is new. Raises OutsideError or OSError."""
