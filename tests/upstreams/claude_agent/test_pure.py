@@ -1,5 +1,6 @@
 """What is decided without a process: which conversation is meant, what is told, what a failure means."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,9 +25,9 @@ from dragoman.ir.request import (
 from dragoman.protocols.anthropic_messages import PROTOCOL
 from dragoman.settings import Claude, Provider, Secret, Settings, SettingsError
 from dragoman.upstreams.claude_agent import lines
-from dragoman.upstreams.claude_agent.about import read_about, summary
+from dragoman.upstreams.claude_agent.about import cards, read_about, summary
 from dragoman.upstreams.claude_agent.conversation import advance, advance_by_reply, opening
-from dragoman.upstreams.claude_agent.environment import environment, find_cli
+from dragoman.upstreams.claude_agent.environment import environment, find_cli, find_folder
 from dragoman.upstreams.claude_agent.failures import failure_of, failure_of_exit
 from dragoman.upstreams.claude_agent.lines import Exited, RateLimit, Result
 from dragoman.upstreams.claude_agent.losses import LOSES
@@ -238,3 +239,19 @@ def test_a_missing_sdk_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "dragoman[claude]" in str(missing.value)
     with pytest.raises(SettingsError, match="no program"):
         find_cli(Settings(claude=Claude(cli="/nowhere/claude")))
+
+
+def test_a_folder_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
+    assert find_folder(Settings()) == ""
+    assert find_folder(Settings(claude=Claude(workdir=str(tmp_path)))) == str(tmp_path)
+    with pytest.raises(SettingsError, match="missing` is no folder"):
+        find_folder(Settings(claude=Claude(workdir=str(tmp_path / "missing"))))
+
+
+def test_a_model_has_its_own_name_rather_than_that_of_the_default() -> None:
+    default = {"value": "default", "resolvedModel": "claude-a", "displayName": "Default (recommended)"}
+    models = [default, {"value": "a", "resolvedModel": "claude-a", "displayName": "A"}, {"value": "claude-b"}]
+    told = cards(read_about(Raw(msgspec.json.encode({"models": models}))), "claude")
+    assert [(card.id, card.name) for card in told] == [("claude-a", "A"), ("claude-b", "claude-b")]
+    alone = cards(read_about(Raw(msgspec.json.encode({"models": [default]}))), "claude")
+    assert [card.name for card in alone] == ["Default (recommended)"]

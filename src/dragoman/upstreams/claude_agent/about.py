@@ -35,6 +35,8 @@ class About(msgspec.Struct):
 
 _decode: Final = msgspec.json.Decoder(About).decode
 _NONE: Final = (None, "none")
+_DEFAULT: Final = "default"
+"""The nickname of the model that the CLI would take by itself; most often it has one of its own, too."""
 
 
 def read_about(raw: Raw) -> About:
@@ -51,7 +53,7 @@ def is_signed_in(account: Account) -> bool:
 def cards(about: About, owner: str) -> list[ModelCard]:
     """Return the models of the CLI under the ids that they stand for."""
     found: dict[str, ModelCard] = {}
-    for model in about.models:
+    for model in sorted(about.models, key=lambda model: model.value == _DEFAULT):
         id = model.resolved_model or model.value
         found.setdefault(id, ModelCard(id, model.display_name or id, owner))
     return list(found.values())

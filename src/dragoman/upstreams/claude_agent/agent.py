@@ -27,7 +27,7 @@ from dragoman.transforms.tools import RestoreNames, rename
 from dragoman.upstreams.claude_agent.abilities import Abilities, Check, abilities_of
 from dragoman.upstreams.claude_agent.about import About, cards, read_about, summary
 from dragoman.upstreams.claude_agent.conversation import advance_by_reply
-from dragoman.upstreams.claude_agent.environment import arguments, environment, find_cli
+from dragoman.upstreams.claude_agent.environment import arguments, environment, find_cli, find_folder
 from dragoman.upstreams.claude_agent.house import House
 from dragoman.upstreams.claude_agent.internal.agents import definitions
 from dragoman.upstreams.claude_agent.internal.asking import with_own_tools, without_tools
@@ -62,7 +62,7 @@ class ClaudeAgent:
     def __init__(self, provider: str, dialect_of: DialectOf, settings: Settings, timeouts: Timeouts) -> None:
         """`provider` is its name in the settings, `dialect_of` knows the quirks of models.
 
-        Raises SettingsError when the SDK is not installed.
+        Raises SettingsError when the SDK is not installed, or the folder to run in is not there.
         """
         self.provider = provider
         self._dialect_of = dialect_of
@@ -71,7 +71,7 @@ class ClaudeAgent:
         self._start = Start(
             find_cli(settings),
             environment(settings, os.environ, own.api_key, own.base_url),
-            settings.claude.workdir or "",
+            find_folder(settings),
         )
         self._mode = settings.claude.mode
         self._max_turns = settings.claude.max_turns

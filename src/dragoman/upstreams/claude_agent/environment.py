@@ -78,6 +78,14 @@ def find_cli(settings: Settings) -> str:
     raise SettingsError(f"the Claude Agent SDK {what}", hint="pip install 'dragoman[claude]', or set `claude.cli`")
 
 
+def find_folder(settings: Settings) -> str:
+    """Return the folder that the CLI is to run in, "" for one of the gateway's own. Raises SettingsError when it is none."""
+    folder = settings.claude.workdir or ""
+    if folder and not Path(folder).is_dir():
+        raise settings.fault(("claude", "workdir"), f"`{folder}` is no folder")
+    return folder
+
+
 def arguments(cli: str, session_id: str, tools: str = "", transcript: Path | None = None) -> list[str]:
     """Return the command to run for a conversation that is to be called `session_id` (a UUID), and may resume from a transcript.
 

@@ -97,9 +97,10 @@ class Process:
 
     async def _answer(self, line: bytes, subtype: str) -> Raw:
         answer: asyncio.Future[Raw] = asyncio.get_running_loop().create_future()
-        self._questions[f"q{self._asked}"] = answer
         if self.is_over:
+            await self.gone()  # its last words tell why
             raise CliError(self._obituary())
+        self._questions[f"q{self._asked}"] = answer
         self.write(line)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
