@@ -18,9 +18,9 @@ from time import monotonic
 from tests.clients import claude_code, codex, gemini_cli, opencode, report
 from tests.clients.chat import CHAT
 from tests.clients.claude_agent import CLAUDE_AGENT
-from tests.clients.client import BrokenStream, Case, Client, Delegation
+from tests.clients.client import BrokenStream, Case, Client, Delegation, Errand
 from tests.clients.connecting import CONNECTED, LAUNCHED
-from tests.clients.gateway import GatewayError, configuration, running
+from tests.clients.gateway import GatewayError, configuration, internal_configuration, running
 from tests.clients.gemini import GEMINI
 from tests.clients.install import NODE, UnavailableError, default_prefix, install
 from tests.clients.messages import MESSAGES
@@ -118,13 +118,18 @@ async def _programs(options: Options, client: Client) -> Sequence[Path]:
 async def _run(options: Options, casts: Sequence[Cast], folder: Path) -> bool:
     async with AsyncExitStack() as stack:
         upstreams = {speech: await stack.enter_async_context(serving(speech)) for speech in UPSTREAMS}
-        gateway = None
+        gateway = internal = None
         if not options.direct:
             ports = {speech: upstream.port for speech, upstream in upstreams.items()}
             aliases = {alias: model for client in CLIENTS for alias, model in client.aliases.items()}
             agents = {agent: model for client in CLIENTS for agent, model in client.agents.items()}
             gateway = await stack.enter_async_context(running(configuration(ports, aliases, agents), folder))
-        stage = Stage(upstreams, gateway)
+            if any(isinstance(case.plot, Errand) for cast in casts for case in cast.cases):
+                room = folder / "internal"
+                room.mkdir()
+                configured = internal_configuration(CLAUDE_AGENT, ports[CLAUDE_AGENT], room)
+                internal = await stack.enter_async_context(running(configured, room))
+        stage = Stage(upstreams, gateway, internal)
         return any([await _play_all(options, stage, cast, folder) for cast in casts])
 
 

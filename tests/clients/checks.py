@@ -8,6 +8,7 @@ import msgspec
 from tests.clients.script import JSON, Fault
 from tests.clients.sockets import Asked
 from tests.clients.speech import Speech, Tool, differences, same_but
+from tests.clients.story import Story
 from tests.support.claude_words import said_by_client
 
 
@@ -128,6 +129,13 @@ def one_process(answers: Sequence[bytearray]) -> Iterator[Fault]:
     sessions = {line for head in heads for line in head.splitlines() if line.startswith(b"x-claude-session-id: ")}
     if len(sessions) != 1:
         yield f"not one process answered, but {len(sessions)}: {sorted(sessions)}"
+
+
+def written(story: Story) -> Iterator[Fault]:
+    """The word is in the file that the first call had to write."""
+    found = story.file.read_text(encoding="utf-8") if story.file.exists() else ""
+    if found != f"{story.words[0]}\n":
+        yield f"`{story.file.name}` holds `{found}`, not the word `{story.words[0]}`"
 
 
 def _bare(schema: JSON) -> JSON:

@@ -87,7 +87,12 @@ class Delegation:
     """The name and the arguments of the call that starts the sub-agent with a prompt."""
 
 
-Plot = ToolLoop | BrokenStream | Refusal | Compaction | Delegation
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """The model asks for a call of the gateway's own tools, in internal mode; the agent sees one reply, and no call."""
+
+
+Plot = ToolLoop | BrokenStream | Refusal | Compaction | Delegation | Errand
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,10 @@ models = ["{speech.model}"]
 [claude]
 self_test = false
 """
+INTERNAL = """\
+mode = "internal"
+workdir = "{folder}"
+"""
 
 AGENT = """\
 [[routes.agents]]
@@ -56,10 +60,11 @@ class GatewayError(Exception):
 
 @dataclass(slots=True)
 class Gateway:
-    """A running gateway."""
+    """A running gateway. `folder` is where it was started, and where its own tools work if it has any."""
 
     port: int
     log: Path
+    folder: Path
 
     def log_size(self) -> int:
         return self.log.stat().st_size
@@ -80,12 +85,18 @@ def configuration(ports: Mapping[Speech, int], aliases: Mapping[str, str], agent
     return "\n".join([SERVER.format(key=CLIENT_KEY), *providers, *names, *routes])
 
 
+def internal_configuration(speech: Speech, port: int, folder: Path) -> str:
+    """Write the configuration of a gateway that runs the tools itself, in `folder`."""
+    provider = CLAUDE_AGENT.format(speech=speech, port=port) + INTERNAL.format(folder=folder)
+    return "\n".join([SERVER.format(key=CLIENT_KEY), provider])
+
+
 @asynccontextmanager
 async def running(configured: str, folder: Path) -> AsyncIterator[Gateway]:
     """Run the gateway for as long as the block lasts."""
     file = folder / "dragoman.toml"
     file.write_text(configured, encoding="utf-8")
-    gateway = Gateway(_free_port(), folder / "gateway.log")
+    gateway = Gateway(_free_port(), folder / "gateway.log", folder)
     command = [str(Path(sys.executable).with_name("dragoman")), "serve", "--config", str(file)]
     try:
         with gateway.log.open("wb") as log:

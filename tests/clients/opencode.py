@@ -14,6 +14,7 @@ from tests.clients.client import (
     Client,
     Compaction,
     Delegation,
+    Errand,
     Order,
     Plot,
     Refusal,
@@ -68,6 +69,7 @@ def _cases() -> Iterator[Case]:
         for name, plot in _plots(dialect, CLAUDE_AGENT):
             if not isinstance(plot, ToolLoop):
                 yield Case(name, dialect, CLAUDE_AGENT, agent, plot)
+    yield Case("the gateway runs the tool", CHAT, CLAUDE_AGENT, agent, Errand())
     one = ToolLoop(reasons=False)
     yield Case("connected, one call", CHAT, MESSAGES, "messages/writer-1", one, CONNECTED)
     yield Case("launched, one call", CHAT, RESPONSES, "responses/reasoner-1", one, LAUNCHED)

@@ -10,12 +10,12 @@ from time import monotonic
 import msgspec
 
 from tests.clients import checks
-from tests.clients.client import BrokenStream, Case, Client, Compaction, Delegation, Order, Refusal, Said
+from tests.clients.client import BrokenStream, Case, Client, Compaction, Delegation, Errand, Order, Refusal, Said
 from tests.clients.gateway import CLIENT_KEY, Gateway
 from tests.clients.install import Finished, run
 from tests.clients.script import CACHED, FRESH, SPOKEN, Break, Call, Fault, Say, Turn
 from tests.clients.speech import Speech
-from tests.clients.story import Story, ToolLoop, tell
+from tests.clients.story import Hands, Story, ToolLoop, tell
 from tests.clients.tap import Exchange, Tap, tapping
 from tests.clients.upstream import Upstream
 
@@ -27,6 +27,9 @@ UPGRADE_REQUIRED = 426
 
 LOOKS = ("/", "/health", "/v1/models?limit=1000")
 """What `dragoman launch` asks before the client begins, and what fills Claude Code's menu of models."""
+
+OWN_HANDS = Hands(lambda command: ("bash", {"command": command}), lambda file: ("read", {"file_path": str(file)}))
+"""The gateway's own tools."""
 
 BEGINNING = "It begins"
 """What a stream says before it breaks."""
@@ -43,6 +46,8 @@ class Stage:
 
     upstreams: Mapping[Speech, Upstream]
     gateway: Gateway | None
+    internal: Gateway | None = None
+    """One that runs the tools itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,11 @@ async def play(
     """Play a case in `folder`, which is empty; it takes `limit` seconds at most. `programs` are folders for the PATH."""
     home, work = _rooms(folder)
     upstream, gateway = stage.upstreams[case.upstream], stage.gateway
-    story = tell(client.hands, work, case.plot if isinstance(case.plot, ToolLoop) else ToolLoop())
+    if isinstance(case.plot, Errand) and stage.internal is not None:
+        gateway = stage.internal
+        story = tell(OWN_HANDS, gateway.folder, ToolLoop(reasons=False))
+    else:
+        story = tell(client.hands, work, case.plot if isinstance(case.plot, ToolLoop) else ToolLoop())
     upstream.play(*_script(case, story, is_direct=gateway is None))
     if isinstance(case.plot, Delegation):
         stage.upstreams[case.plot.helper].play(Say(FOUND))
@@ -108,7 +117,7 @@ def _rooms(folder: Path) -> tuple[Path, Path]:
 
 def _script(case: Case, story: Story, *, is_direct: bool) -> tuple[Turn, ...]:
     match case.plot:
-        case ToolLoop():
+        case ToolLoop() | Errand():
             return *(one.opening for one in story.rounds), story.closing
         case BrokenStream(silently=silently):
             return Break(BEGINNING, silently), story.closing
@@ -127,7 +136,7 @@ def _calls(case: Case) -> int:
     match case.plot:
         case ToolLoop(rounds=rounds):
             return rounds + 1
-        case BrokenStream():
+        case BrokenStream() | Errand():
             return 2
         case Refusal(calls=calls):
             return calls
@@ -184,7 +193,8 @@ def _told(case: Case, story: Story, said: Said) -> Iterator[Fault]:
     # A client may call it a failure that it had to shorten a conversation.
     is_failure = said.is_failure and not isinstance(case.plot, Compaction)
     shows_both = isinstance(case.plot, BrokenStream) and case.plot.shows_both
-    expected = f"{BEGINNING if shows_both else ''}{story.closing.text}"
+    before = f"{story.opening.text}\n\n" if isinstance(case.plot, Errand) else BEGINNING if shows_both else ""
+    expected = before + story.closing.text
     if is_failure or said.text != expected:
         yield f"the client's last words are `{said.text}`, not `{expected}`"
     if said.models is not None and said.models != {case.model}:
@@ -204,6 +214,8 @@ def _passed_on(client: Client, case: Case, played: Played) -> Iterator[Fault]:
     for exchange, asked in zip(played.exchanges, played.upstream.seen, strict=False):
         yield from checks.sign_in(asked, speech, CLIENT_KEY)
         yield from checks.model(asked, speech)
+        if isinstance(case.plot, Errand):
+            continue  # neither its tools nor its turns are the client's
         if speech is not dialect:
             yield from checks.carried(exchange.asked, dialect, asked, speech, client.private_marks)
             if speech.retells is dialect:
@@ -238,11 +250,13 @@ def _plot_faults(case: Case, story: Story, played: Played) -> Iterator[Fault]:
             if speech.retells is not None:
                 yield from checks.one_process([exchange.answered for exchange in played.tap.exchanges])
             for place, one in enumerate(story.rounds):
-                turns = requests[place : place + 2]
-                yield from speech.loop_faults(turns, one.with_ids(ids) if ids else one)
-                written = one.file.read_text(encoding="utf-8") if one.file.exists() else ""
-                if written != f"{one.words[0]}\n":
-                    yield f"`{one.file.name}` holds `{written}`, not the word `{one.words[0]}`"
+                yield from speech.loop_faults(requests[place : place + 2], one.with_ids(ids) if ids else one)
+                yield from checks.written(one)
+        case Errand():
+            if len(played.exchanges) != 1:
+                yield f"the client asked {len(played.exchanges)} times, not once"
+            yield from speech.loop_faults(requests, story)
+            yield from checks.written(story)
         case BrokenStream(whole=whole):
             yield from checks.asked_again(seen, speech, whole=whole)
         case Refusal() | Compaction() | Delegation():

@@ -329,5 +329,5 @@ def test_who_can_be_reached_from_elsewhere_runs_no_tools(host: str, tmp_path: Pa
 def test_tools_need_a_folder(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"needs `claude\.workdir`"):
         build(settings("127.0.0.1"))
-    with pytest.raises(SettingsError, match="No such file"):
+    with pytest.raises(SettingsError, match="is no folder"):
         build(settings("::1", workdir=str(tmp_path / "missing")))
