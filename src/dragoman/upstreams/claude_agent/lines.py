@@ -153,10 +153,6 @@ def decode(raw: bytes) -> Line | None:
     return line
 
 
-_DEFERRED: Final = {"hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": "defer"}}
-_PROTOCOL: Final = "2025-06-18"
-
-
 def ask(number: int, subtype: str, fields: dict[str, Any]) -> bytes:
     """Return a question to the CLI."""
     return (
@@ -165,39 +161,18 @@ def ask(number: int, subtype: str, fields: dict[str, Any]) -> bytes:
     )
 
 
-def initialise(number: int, system: str) -> bytes:
-    """Return the line that opens a conversation: its system prompt, and that every tool call is left to the client."""
-    hooks = {"PreToolUse": [{"matcher": None, "hookCallbackIds": ["defer"]}]}
-    return ask(number, "initialize", {"hooks": hooks, "systemPrompt": system, "systemPromptSnapshot": False})
+def answer(asked: ControlRequest, response: dict[str, Any]) -> bytes:
+    """Return the answer to a question of the CLI's."""
+    return _reply(asked, {"subtype": "success", "response": response})
 
 
-def reply_to(asked: ControlRequest, tools: Raw) -> bytes:
-    """Return the answer to a question of the CLI's; `tools` is the list of tools, as MCP writes it."""
-    match asked.request:
-        case Asked("hook_callback"):
-            said: dict[str, Any] = {"subtype": "success", "response": _DEFERRED}
-        case Asked("mcp_message", McpMessage() as message):
-            said = {"subtype": "success", "response": {"mcp_response": _served(message, tools)}}
-        case _:
-            said = {"subtype": "error", "error": f"`{asked.request.subtype}` is not served here"}
+def refusal(asked: ControlRequest) -> bytes:
+    """Return the answer to a question that nobody here knows anything about."""
+    return _reply(asked, {"subtype": "error", "error": f"`{asked.request.subtype}` is not served here"})
+
+
+def _reply(asked: ControlRequest, said: dict[str, Any]) -> bytes:
     return _json({"type": "control_response", "response": {"request_id": asked.request_id, **said}}) + b"\n"
-
-
-def _served(message: McpMessage, tools: Raw) -> dict[str, Any]:
-    """Answer as an MCP server whose tools are never called: a call is left to the client before it comes to that."""
-    head = {"jsonrpc": "2.0", "id": message.id}
-    match message.method:
-        case "initialize":
-            version = message.params.get("protocolVersion", _PROTOCOL)
-            about = {"name": "client", "version": "1"}
-            result: Any = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": about}
-        case "tools/list":
-            result = {"tools": tools}
-        case "ping" | "notifications/initialized":
-            result = {}
-        case method:
-            return {**head, "error": {"code": -32601, "message": f"there is no method `{method}`"}}
-    return {**head, "result": result}
 
 
 def user(content: Raw, *, asks: bool = True) -> bytes:

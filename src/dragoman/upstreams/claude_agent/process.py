@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
-from dragoman.upstreams.claude_agent import lines
-from dragoman.upstreams.claude_agent.lines import ControlRequest, ControlResponse, Exited, Word
+from dragoman.upstreams.claude_agent import lines, rpc
+from dragoman.upstreams.claude_agent.lines import Asked, ControlRequest, ControlResponse, Exited, McpMessage, Word
 
 _LINE_LIMIT: Final = 256 * 1024 * 1024
 _WORDS_KEPT: Final = 20
@@ -23,6 +23,8 @@ _CONTINUED: Final = tuple(
     f'"stop_reason":"{reason}"'.encode() for reason in ("max_tokens", "model_context_window_exceeded", "pause_turn")
 )
 """How a message ends after which the CLI would ask the model to go on, unbidden."""
+_HOOKS: Final = {"PreToolUse": [{"matcher": None, "hookCallbackIds": ["call"]}]}
+_DEFERRED: Final = {"hookSpecificOutput": {"hookEventName": "PreToolUse", "permissionDecision": "defer"}}
 NO_TOOLS: Final = Raw(b"[]")
 
 
@@ -88,14 +90,7 @@ class Process:
     async def ask(self, subtype: str, **fields: Any) -> Raw:  # noqa: ANN401 - what the protocol has
         """Ask for something and return the answer. Raises CliError when it is refused or never comes."""
         self._asked += 1
-        return await self._answer(lines.ask(self._asked, subtype, fields), subtype)
-
-    async def initialise(self, system: str) -> Raw:
-        """Open the conversation; the answer tells of models and of the account."""
-        self._asked += 1
-        return await self._answer(lines.initialise(self._asked, system), "initialize")
-
-    async def _answer(self, line: bytes, subtype: str) -> Raw:
+        line = lines.ask(self._asked, subtype, fields)
         answer: asyncio.Future[Raw] = asyncio.get_running_loop().create_future()
         if self.is_over:
             await self.gone()  # its last words tell why
@@ -107,6 +102,10 @@ class Process:
                 return await answer
         except TimeoutError:
             raise CliError(f"the Claude CLI did not answer `{subtype}` in {_ANSWER_SECONDS:g} s") from None
+
+    async def initialise(self, system: str, **fields: Any) -> Raw:  # noqa: ANN401 - what the protocol has
+        """Open the conversation, in which every tool call is asked about; the answer tells of models and of the account."""
+        return await self.ask("initialize", hooks=_HOOKS, systemPrompt=system, systemPromptSnapshot=False, **fields)
 
     def kill(self) -> None:
         """End it at once, and all that it has started. Called again, it does nothing."""
@@ -173,7 +172,16 @@ class Process:
                 self.words.put_nowait(word)
 
     def _defer(self, asked: ControlRequest) -> None:
-        self.write(lines.reply_to(asked, self.tools))
+        """Leave every call to the client, as the server of tools that are never called here."""
+        match asked.request:
+            case Asked("hook_callback"):
+                self.write(lines.answer(asked, _DEFERRED))
+            case Asked("mcp_message", McpMessage() as message) if isinstance(
+                reply := rpc.take(message, self.tools), dict
+            ):
+                self.write(lines.answer(asked, {"mcp_response": reply}))
+            case _:
+                self.write(lines.refusal(asked))
 
     def _obituary(self) -> str:
         words = f": {self._stderr[-1]}" if self._stderr else ""

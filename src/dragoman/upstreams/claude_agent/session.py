@@ -25,6 +25,7 @@ from dragoman.upstreams.claude_agent.failures import failure_of, failure_of_exit
 from dragoman.upstreams.claude_agent.lines import (
     Assistant,
     Exited,
+    Head,
     RateLimit,
     RateLimitEvent,
     Result,
@@ -267,23 +268,30 @@ class ReplyTurn:
 
     def _stream(self, data: bytes) -> Sequence[Event]:
         head = lines.head_of(data)
-        self.has_begun = True
-        if head.type == "message_stop" and not self._has_reason:
-            # The CLI says so, too, when a stream broke off; why comes with the result.
-            return ()
-        try:
-            decoded = self._decoder.feed(Frame(data))
-        except msgspec.DecodeError as error:
-            raise UpstreamProtocolError(f"the Claude CLI's stream could not be read: {error}") from None
-        events = self._receiver.feed(decoded)
-        reason = head.delta.stop_reason if head.type == "message_delta" and head.delta else None
-        if reason is not None:
-            self._has_reason = True
+        events = self._receiver.feed(self._decoded(head, data))
+        if self._reason(head) is not None:
             # Without a word the CLI would ask again; where the model is to go on, its process has been ended already.
             self.is_final = self._process.is_ending or not self._receiver.has_content
             if self.is_final:
                 events += self._receiver.feed(self._decoder.flush())
         return events
+
+    def _decoded(self, head: Head, data: bytes) -> Sequence[Event]:
+        """Return the events of the message that `data` brings."""
+        self.has_begun = True
+        if head.type == "message_stop" and not self._has_reason:
+            # The CLI says so, too, when a stream broke off; why comes with the result.
+            return ()
+        try:
+            return self._decoder.feed(Frame(data))
+        except msgspec.DecodeError as error:
+            raise UpstreamProtocolError(f"the Claude CLI's stream could not be read: {error}") from None
+
+    def _reason(self, head: Head) -> str | None:
+        """Return why the model stops, when this says so."""
+        reason = head.delta.stop_reason if head.type == "message_delta" and head.delta else None
+        self._has_reason = self._has_reason or reason is not None
+        return reason
 
     def _check_tools(self, offered: frozenset[str]) -> None:
         if _OLD_NAME in offered:

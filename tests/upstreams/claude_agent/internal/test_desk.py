@@ -18,10 +18,10 @@ from dragoman.upstreams.claude_agent import lines
 from dragoman.upstreams.claude_agent.internal.agents import definitions
 from dragoman.upstreams.claude_agent.internal.asking import with_own_tools, without_tools
 from dragoman.upstreams.claude_agent.internal.desk import Desk
-from dragoman.upstreams.claude_agent.internal.rpc import take
 from dragoman.upstreams.claude_agent.internal.toolbox import Toolbox
 from dragoman.upstreams.claude_agent.lines import ControlRequest, McpMessage
 from dragoman.upstreams.claude_agent.prompt import Prompt, read_prompt
+from dragoman.upstreams.claude_agent.rpc import take
 
 TASK = FunctionTool("task", "Available agent types:\n- explore: Looks.\n")
 USER = Message(Role.USER, (Text("Hello"),))

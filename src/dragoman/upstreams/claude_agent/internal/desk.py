@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
-from dragoman.upstreams.claude_agent.internal import rpc
+from dragoman.upstreams.claude_agent import lines, rpc
 from dragoman.upstreams.claude_agent.internal.names import match_agent
-from dragoman.upstreams.claude_agent.internal.rpc import CallRequest, Cancellation
 from dragoman.upstreams.claude_agent.internal.toolbox import Outcome, Toolbox
 from dragoman.upstreams.claude_agent.internal.tools import described
 from dragoman.upstreams.claude_agent.lines import Asked, ControlRequest, HookInput, McpMessage
+from dragoman.upstreams.claude_agent.rpc import CallRequest, Cancellation
 
 _LOG: Final = logging.getLogger("dragoman.upstreams")
 _AGENT_TOOLS: Final = frozenset({"Task", "Agent"})
@@ -44,9 +42,8 @@ class Desk:
                 self._answer(asked, {"hookSpecificOutput": self.permission(name, arguments)})
             case Asked("mcp_message", McpMessage() as message):
                 self._serve(asked, message)
-            case Asked(subtype):
-                error = {"subtype": "error", "error": f"`{subtype}` is not served here"}
-                self._send(asked, error)
+            case _:
+                self._write(lines.refusal(asked))
 
     def permission(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return whether the model may call `name`, and with which arguments."""
@@ -107,11 +104,5 @@ class Desk:
         while self._calls:
             await asyncio.wait(tuple(self._calls.values()))
 
-    # --- lines ---
-
     def _answer(self, asked: ControlRequest, response: dict[str, Any]) -> None:
-        self._send(asked, {"subtype": "success", "response": response})
-
-    def _send(self, asked: ControlRequest, said: dict[str, Any]) -> None:
-        line = {"type": "control_response", "response": {"request_id": asked.request_id, **said}}
-        self._write(msgspec.json.encode(line) + b"\n")
+        self._write(lines.answer(asked, response))

@@ -9,7 +9,6 @@ import msgspec
 
 from dragoman.codec import Source
 from dragoman.ir.events import Event
-from dragoman.ir.failures import UpstreamProtocolError
 from dragoman.ir.reply import Finish
 from dragoman.protocols.anthropic_messages.stream_decoder import MessageDecoder
 from dragoman.upstreams.claude_agent import lines
@@ -20,11 +19,9 @@ from dragoman.upstreams.claude_agent.lines import Exited, Result, Word
 from dragoman.upstreams.claude_agent.process import Process
 from dragoman.upstreams.claude_agent.prompt import Prompt
 from dragoman.upstreams.claude_agent.session import ReplyTurn, Session, State
-from dragoman.wire.sse import Frame
 
 CLI_TOOLS: Final = "Task"
 """The one tool of the CLI's own that stays: it starts agents, and they have our tools alone."""
-_HOOKS: Final = {"PreToolUse": [{"matcher": None, "hookCallbackIds": ["permission"]}]}
 
 
 class InternalSession(Session):
@@ -46,9 +43,7 @@ class InternalSession(Session):
     async def _initialise(self, prompt: Prompt) -> None:
         agents: dict[str, Any] = msgspec.json.decode(prompt.agents)
         self._desk.agents = tuple(agents)
-        await self.process.ask(
-            "initialize", hooks=_HOOKS, systemPrompt=prompt.system, systemPromptSnapshot=False, agents=prompt.agents
-        )
+        await self.process.initialise(prompt.system, agents=prompt.agents)
 
     def _turn(self, prompt: Prompt, source: Source) -> ReplyTurn:
         return _MergedTurn(self.process, prompt, source, self._max_turns)
@@ -90,21 +85,12 @@ class _MergedTurn(ReplyTurn):
 
     def _stream(self, data: bytes) -> Sequence[Event]:
         head = lines.head_of(data)
-        self.has_begun = True
         if head.type == "message_start":
             self._decoder = MessageDecoder(self._source)
             self._has_reason = False
-        if head.type == "message_stop" and not self._has_reason:
-            # The CLI says so, too, when a stream broke off; why comes with the result.
-            return ()
-        try:
-            decoded = self._decoder.feed(Frame(data))
-        except msgspec.DecodeError as error:
-            raise UpstreamProtocolError(f"the Claude CLI's stream could not be read: {error}") from None
-        events = self._merger.feed(decoded)
-        reason = head.delta.stop_reason if head.type == "message_delta" and head.delta else None
+        events = self._merger.feed(self._decoded(head, data))
+        reason = self._reason(head)
         if reason is not None:
-            self._has_reason = True
             events += self._end_early(reason)
         return self._receiver.feed(events)
 

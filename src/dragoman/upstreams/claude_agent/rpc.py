@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from dragoman.upstreams.claude_agent.lines import McpMessage
 
@@ -33,7 +34,7 @@ class Cancellation(msgspec.Struct, frozen=True):
 Reply = dict[str, Any]
 
 
-def take(message: McpMessage, tools: Sequence[dict[str, Any]]) -> Reply | CallRequest | Cancellation:
+def take(message: McpMessage, tools: Raw | Sequence[dict[str, Any]]) -> Reply | CallRequest | Cancellation:
     """Return what `message` is answered with, or what it wants to be done; `tools` as MCP lists them."""
     match message.method:
         case "tools/call":
@@ -45,7 +46,7 @@ def take(message: McpMessage, tools: Sequence[dict[str, Any]]) -> Reply | CallRe
             version = message.params.get("protocolVersion", _PROTOCOL)
             return _result(message, {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": about})
         case "tools/list":
-            return _result(message, {"tools": list(tools)})
+            return _result(message, {"tools": tools})
         case "ping":
             return _result(message, {})
         case method if method.startswith("notifications/"):
