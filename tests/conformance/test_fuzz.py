@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dragoman.codec import Audience, Codec, Operation, Peek, Source, Target
 from dragoman.ir.collecting import expand
 from dragoman.ir.events import Event, ReplyEnd, ReplyFailed
-from dragoman.ir.failures import DragomanError, Failure, FailureKind
+from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
 from dragoman.ir.grammar import Guard, State
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Reply
@@ -162,3 +162,10 @@ def test_any_error_has_words_for_every_client(codec: Codec, data: st.DataObject,
     failure = codec.decode_failure(status, {"retry-after": retry, "content-type": "application/json"}, body)
     for client in CODECS.values():
         assert_told(client, failure)
+
+
+@codecs
+def test_a_sealed_request_that_is_no_utf_8_is_refused_on_the_raw_lane(codec: Codec) -> None:
+    """Nobody could tell whose seals are in it."""
+    with pytest.raises(RequestError, match="not valid UTF-8"):
+        codec.unseal(b'{"model":"m","\x80":"DRAGOMAN"}', TARGET, Ledger())

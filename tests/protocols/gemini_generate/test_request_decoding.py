@@ -457,3 +457,12 @@ def test_what_is_no_utf_8_is_refused_wherever_it_stands(body: bytes) -> None:
     if b"DRAGOMAN" in body:
         with pytest.raises(RequestError, match="not valid UTF-8"):
             PROTOCOL.unseal(body, Target("provider", "model"), Ledger())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("maxOutputTokens", -1), ("maxOutputTokens", 2**31), ("topK", -1), ("candidateCount", -2), ("temperature", 2.1)],
+)
+def test_a_number_that_google_refuses_is_refused_here(field: str, value: float) -> None:
+    with pytest.raises(RequestError, match=rf"generationConfig\.{field}"):
+        decoded(generationConfig={field: value})

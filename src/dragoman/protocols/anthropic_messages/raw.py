@@ -18,7 +18,7 @@ from dragoman.protocols.anthropic_messages import wire
 from dragoman.protocols.anthropic_messages.reply import to_usage
 from dragoman.protocols.anthropic_messages.request_blocks import to_citation
 from dragoman.protocols.anthropic_messages.sealing import returnable
-from dragoman.wire.reading import UNREADABLE, read
+from dragoman.wire.reading import UNREADABLE, read, require_text
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -70,6 +70,7 @@ def unseal(body: bytes, target: Target, ledger: Ledger) -> bytes:
     """Return the request with our seals opened where they are the target's, and their blocks left out where not."""
     if MARK_BYTES not in body:
         return body
+    require_text(body)
     fields = _read_fields(body)
     if "messages" not in fields:
         return body

@@ -6,7 +6,7 @@ Source: https://ai.google.dev/api/generate-content and the types of the SDK `goo
 """
 
 import re
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -18,6 +18,9 @@ NAME: Final = "gemini-generate"
 """The protocol's name: the origin of what only it has."""
 
 Number = int | float
+_AMOUNT: Final = msgspec.Meta(ge=0, le=2**31 - 1)
+Amount = Annotated[int, _AMOUNT] | Annotated[float, _AMOUNT]
+"""What Google calls int32, where it counts something; a whole number may have a point."""
 """A number that should be whole: some clients write `64.0`."""
 
 T = TypeVar("T")
@@ -172,11 +175,11 @@ class ThinkingConfig(Strict, gc=False):
 class GenerationConfig(Strict):
     """How to draw the answer, and in which form."""
 
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: Number | None = None
-    candidate_count: Number | None = None
-    max_output_tokens: Number | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    top_k: Amount | None = None
+    candidate_count: Amount | None = None
+    max_output_tokens: Amount | None = None
     stop_sequences: list[str] | str | None = None
     seed: Number | None = None
     presence_penalty: float | None = None

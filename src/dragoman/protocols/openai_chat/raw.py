@@ -24,7 +24,7 @@ from dragoman.protocols.openai_chat.reasoning import (
 )
 from dragoman.protocols.openai_chat.wire import ORIGIN, is_given
 from dragoman.protocols.openai_chat.wire_replies import WireUsage
-from dragoman.wire.reading import UNREADABLE, read_with
+from dragoman.wire.reading import UNREADABLE, read_with, require_text
 from dragoman.wire.splicing import MODEL, ModelEcho, splice_model
 
 
@@ -194,6 +194,7 @@ def unseal(body: bytes, target: Target, ledger: Ledger) -> bytes:
     """Return the request with the seals of `target` opened and those of others taken out, together with their words."""
     if MARK_BYTES not in body:
         return body
+    require_text(body)
     fields = _fields_of(body)
     try:
         messages = _items_of(fields["messages"])

@@ -17,7 +17,7 @@ from dragoman.protocols.openai_responses.endings import decode_usage
 from dragoman.protocols.openai_responses.losses import Notes
 from dragoman.protocols.openai_responses.sealing import returnable
 from dragoman.protocols.openai_responses.wire_replies import WireUsage
-from dragoman.wire.reading import UNREADABLE, read_with
+from dragoman.wire.reading import UNREADABLE, read_with, require_text
 from dragoman.wire.splicing import ModelEcho, NameField
 
 
@@ -102,6 +102,7 @@ def unseal(body: bytes, target: Target, ledger: Ledger) -> bytes:
     """Return the request with the seals of `target` opened, and the reasoning of others taken out."""
     if MARK_BYTES not in body:
         return body
+    require_text(body)
     fields = _fields_of(body)
     try:
         items = _items_of(fields["input"])
