@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz bench-claude bench-opencode test-clients test-claude test-opencode lock clean
+.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz bench-claude bench-opencode test-clients test-claude test-opencode package pex test-package lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,18 @@ test-claude: $(STAMP) ## run all tests of the Claude back end, the slow ones too
 
 test-opencode: $(STAMP) ## run the tests of OpenCode's models before the real OpenCode, too (fetches it from npm)
 	$(BIN)/python -m pytest -m "slow or not slow" tests/upstreams/opencode_server tests/gateway/opencode_server $(ARGS)
+
+package: $(STAMP) ## build wheel and source distribution into dist/, and check both
+	rm -rf dist
+	$(BIN)/uv build --quiet --out-dir dist
+	$(BIN)/uv tool run check-wheel-contents@0.6.3 dist/*.whl
+	$(BIN)/uv tool run twine@7.0.0 check --strict dist/*.whl dist/*.tar.gz
+
+pex: package ## the same and dist/dragoman.pex, one file that a python3 runs
+	$(BIN)/uv tool run pex@2.105.2 dist/*.whl --console-script dragoman --output-file dist/dragoman.pex
+
+test-package: package ## install the wheel in every way that docs/install.md tells (fetches from PyPI)
+	$(BIN)/python -m pytest -m slow tests/package $(ARGS)
 
 lock: $(STAMP) ## renew uv.lock after a change in pyproject.toml
 	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv lock --default-index https://pypi.org/simple

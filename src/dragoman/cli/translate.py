@@ -7,35 +7,22 @@ from typing import Any
 
 import msgspec
 
-from dragoman.codec import Audience, Codec, Source, Target
+from dragoman import library
+from dragoman.codec import Audience
 from dragoman.ir.failures import DragomanError, RequestError
-from dragoman.ir.losses import Ledger
-from dragoman.protocols import discover
-from dragoman.receiver import Receiver, require_content
-from dragoman.settings import did_you_mean
-from dragoman.transforms.history import repair
-from dragoman.transforms.tools import shorten
-
-_PROVIDER = "file"
+from dragoman.library import Kind, codec
 
 
-def translate(source: str, target: str, kind: str, file: Path, model: str | None) -> bytes:
+def translate(source: str, target: str, kind: Kind, file: Path, model: str | None) -> bytes:
     """Return the body in `file` (`-`: standard input) in the other protocol; `kind` is request, reply or stream.
 
     Losses are printed to standard error. Raises DragomanError for a body that is not what it should be.
     """
-    origin, destination = _codec(source), _codec(target)
+    codec(source), codec(target)  # a name that is wrong is told before the file is read
     data = _read(file)
-    ledger = Ledger()
     guess = _guess(data, kind, source)
     try:
-        match kind:
-            case "request":
-                result = _request(origin, destination, data, ledger, model)
-            case "reply":
-                result = _reply(origin, destination, data, ledger, model)
-            case _:
-                result = _stream(origin, destination, data, ledger, model)
+        translation = library.translate(data, source, target, kind=kind, model=model, audience=_audience)
     except DragomanError as error:
         name = "standard input" if str(file) == "-" else str(file)
         message = error.failure.message.replace("`body`", f"`{name}`")
@@ -44,9 +31,9 @@ def translate(source: str, target: str, kind: str, file: Path, model: str | None
         ) from None
     if guess:
         print(f"hint: {guess}", file=sys.stderr)
-    for loss in ledger:
+    for loss in translation.losses:
         print(f"{loss.action}: {loss.path}: {loss.reason} [{loss.code}]", file=sys.stderr)
-    return result
+    return translation.data
 
 
 def _read(file: Path) -> bytes:
@@ -89,33 +76,16 @@ def _protocol_of(body: dict[str, Any]) -> str | None:
     return "openai-chat" if is_chat else None
 
 
-def _codec(name: str) -> Codec:
-    codecs = discover()
-    if name not in codecs:
-        raise RequestError(f"there is no protocol `{name}`", hint=did_you_mean(name, codecs))
-    return codecs[name]
+class _SameIds:
+    """Ids that do not change from run to run: a translation can be compared with the one before."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def new(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}translated" if self._count == 1 else f"{prefix}translated_{self._count}"
 
 
-def _request(origin: Codec, destination: Codec, data: bytes, ledger: Ledger, model: str | None) -> bytes:
-    request = repair(origin.decode_request(data, ledger), ledger)
-    target = Target(_PROVIDER, model or request.model)
-    request, _ = shorten(request, target.dialect.tool_name_limit, ledger)
-    return destination.encode_request(request, target, ledger)
-
-
-def _reply(origin: Codec, destination: Codec, data: bytes, ledger: Ledger, model: str | None) -> bytes:
-    reply = require_content(origin.decode_reply(data, Source(_PROVIDER, model or "")))
-    return destination.encode_reply(reply, _audience(model or reply.model, ledger))
-
-
-def _stream(origin: Codec, destination: Codec, data: bytes, ledger: Ledger, model: str | None) -> bytes:
-    receiver = Receiver(origin, Source(_PROVIDER, model or ""))
-    events = receiver.feed(data) + receiver.flush()
-    name = model or next((getattr(event, "model", "") for event in events), "")
-    encoder = destination.stream_encoder(_audience(name, ledger))
-    return encoder.feed(events) + encoder.flush()
-
-
-def _audience(model: str, ledger: Ledger) -> Audience:
-    """Return an audience whose ids do not change from run to run: a translation can be compared with the one before."""
-    return Audience(model, created=0, new_id=lambda prefix: f"{prefix}translated", ledger=ledger)
+def _audience(model: str) -> Audience:
+    return Audience(model, created=0, new_id=_SameIds().new)
