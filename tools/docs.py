@@ -23,6 +23,7 @@ from dragoman.protocols import discover
 from dragoman.providers import discover as providers
 from dragoman.routing.registry import Registry
 from dragoman.settings import Provider, Settings, rows
+from dragoman.settings.older_names import OLDER_NAMES
 from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
 from dragoman.upstreams.claude_agent.losses import LOSES as CLAUDE_AGENT_LOSES
 from dragoman.upstreams.opencode_server.losses import LOSES as OPENCODE_SERVER_LOSES
@@ -31,6 +32,43 @@ from tools import clients
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "ARCHITECTURE.md")
+FILES: Final = (
+    ("`dragoman.toml`, in the folder where it is started", "the configuration; else the next one", "you", "nobody"),
+    ("`$XDG_CONFIG_HOME/dragoman/dragoman.toml`", "the configuration of your account (`~/.config`)", "you", "nobody"),
+    (
+        "`$XDG_CONFIG_HOME/dragoman/service.env`",
+        "keys for the service, mode 600",
+        "`dragoman service install`",
+        "nobody",
+    ),
+    (
+        "`$XDG_CONFIG_HOME/systemd/user/dragoman.service`",
+        "the service, on Linux",
+        "`dragoman service install`",
+        "`dragoman service uninstall`",
+    ),
+    (
+        "`~/Library/LaunchAgents/dragoman.gateway.plist`",
+        "the service, on macOS; its log is `~/Library/Logs/dragoman.log`",
+        "`dragoman service install`",
+        "`dragoman service uninstall`",
+    ),
+    (
+        "`$XDG_DATA_HOME/dragoman/models.jsonl`",
+        "a catalogue newer than the shipped one (`~/.local/share`)",
+        "`dragoman models --refresh`",
+        "nobody",
+    ),
+    ("`$TMPDIR/dragoman-*`", "folders of the Claude back end", "the gateway", "the gateway, when it stops"),
+)
+"""(file, what it is, who writes it, who removes it)."""
+VARIABLES: Final = (
+    ("DRAGOMAN_CONFIG", "the configuration file"),
+    ("XDG_CONFIG_HOME", "where configurations are; absent: `$HOME/.config`"),
+    ("XDG_DATA_HOME", "where data of the account's own is; absent: `$HOME/.local/share`"),
+    ("HOME", "the two before; the login of the Claude CLI"),
+    ("`env:NAME` in the configuration", "the key that stands there; any name will do"),
+)
 COMMANDS: Final = (
     "serve",
     "connect",
@@ -42,6 +80,10 @@ COMMANDS: Final = (
     "server-openai",
     "doctor",
     "doctor claude-agent",
+    "service install",
+    "service status",
+    "service logs",
+    "service uninstall",
 )
 _PART: Final = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -169,9 +211,30 @@ def endpoints() -> str:
     )
 
 
+def files() -> str:
+    """Return every file that is read or written."""
+    return table(("file", "what it is", "written by", "removed by"), FILES)
+
+
+def environment() -> str:
+    """Return the variables that are no settings."""
+    older = ((name, f"`{'.'.join(path)}`, as Claude proxies before it had it") for name, path in OLDER_NAMES.items())
+    rows = ((name if " " in name else f"`{name}`", what) for name, what in (*VARIABLES, *older))
+    return table(("variable", "what it sets"), rows)
+
+
 def command_line() -> str:
-    """Return the help of every command."""
-    return "\n".join(f"```text\n$ dragoman {command} --help\n{help_of(command)}\n```" for command in COMMANDS)
+    """Return the help of every command that has no page of its own."""
+    return _helps(command for command in COMMANDS if not command.startswith("service"))
+
+
+def service_commands() -> str:
+    """Return the help of the commands of `dragoman service`."""
+    return _helps(command for command in COMMANDS if command.startswith("service"))
+
+
+def _helps(commands: Iterable[str]) -> str:
+    return "\n".join(f"```text\n$ dragoman {command} --help\n{help_of(command)}\n```" for command in commands)
 
 
 @cache
@@ -200,6 +263,9 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "endpoints": endpoints,
     "command-line": command_line,
     **{f"client-{name}": partial(clients.part_of, name) for name in clients.parts()},
+    "service-commands": service_commands,
+    "files": files,
+    "environment": environment,
 }
 
 

@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,11 @@ from dragoman.server.auth import OriginCheck, is_loopback
 from dragoman.server.clocks import RandomIds, SystemClock
 from dragoman.server.health import health
 from dragoman.server.logs import set_up
-from dragoman.server.pages import about, json_page, openapi, text_page
+from dragoman.server.pages import Page, about, json_page, openapi, text_page
+from dragoman.server.reloading import Configuration
 from dragoman.server.router import Router
-from dragoman.settings import Key, Secret, Settings
+from dragoman.server.supervising import supervise
+from dragoman.settings import Key, Secret, Settings, SettingsError
 from dragoman.stores.calibration import Calibrations
 from dragoman.stores.memory import MemoryStore
 from dragoman.upstreams.http import HttpUpstream
@@ -49,6 +52,7 @@ DEFAULT_DIALECT = "openai-chat"
 
 _LOG = logging.getLogger("dragoman.server")
 _REMEMBERED_SECONDS = 24 * 60 * 60
+"""What clients leave out is kept for a working day's conversations, and then some."""
 _REMEMBERED_ROWS = 50_000
 _REMEMBERED_BYTES = 64 * 1024 * 1024
 _LAST_WORDS_SECONDS = 1.0
@@ -60,6 +64,23 @@ _PORT_HINTS = {
     errno.EADDRNOTAVAIL: "this machine has no such address: 127.0.0.1 is for this machine alone, 0.0.0.0 for all that reach it",
     errno.EACCES: "ports below 1024 need the rights of root: choose a higher one with --port",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What outlives a change of the configuration: connections, what is remembered, and where records go."""
+
+    upstream: HttpUpstream
+    calibration: Calibrations
+    store: MemoryStore
+    replies: MemoryStore
+    sink: RecordSink
+    codecs: Mapping[str, Codec]
+    """The protocols that clients are served in."""
+    is_closed: bool
+    """Whether only the configured providers are asked."""
+    claude: "ClaudeAgent | None"
+    opencode: "OpenCodeServer | None"
 
 
 def build(
@@ -77,75 +98,104 @@ def build(
     """
     codecs = {name: codec for name, codec in discover().items() if protocols is None or name in protocols}
     registry = Registry(settings, codecs, is_closed=protocols is not None)
-    server = settings.server
-    upstream = upstream or HttpUpstream()
     calibration = Calibrations()
-    timeouts = Timeouts(server.connect_timeout_s, server.first_byte_timeout_s, server.idle_timeout_s)
-    claude = _claude_agent(registry, timeouts)
-    opencode = _opencode_server(registry, timeouts)
+    lasting = Lasting(
+        upstream or HttpUpstream(),
+        calibration,
+        _store(_REMEMBERED_SECONDS, _REMEMBERED_ROWS, _REMEMBERED_BYTES),
+        _store(_REPLIES_SECONDS, _REPLIES_ROWS, _REPLIES_BYTES),
+        CalibratingSink(sink, calibration),
+        codecs,
+        protocols is not None,
+        _claude_agent(registry, _timeouts(settings)),
+        _opencode_server(registry, _timeouts(settings)),
+    )
+    app = App(_gateway(registry, lasting))
+    app.pages.update(_pages(app, registry, lasting))
+    app.change = partial(_change, app, lasting, _concerns_programs(settings))
+    if lasting.claude is not None:
+        app.on_start.append(_starter(lasting.claude, settings))
+    if lasting.opencode is not None:
+        app.on_start.append(lasting.opencode.start)
+    return app
+
+
+def _change(app: App, lasting: Lasting, concerns_programs: object, settings: Settings) -> None:
+    """Serve with other settings from now on. Raises SettingsError, and changes nothing, when they cannot be.
+
+    What runs ends as it began. Back ends that are programs, and hold conversations, stay the ones that they are.
+    """
+    if _concerns_programs(settings) != concerns_programs:
+        problem = "providers that are programs take other settings only when the gateway is started again"
+        raise SettingsError(problem, where=settings.origin.file)
+    registry = Registry(settings, lasting.codecs, is_closed=lasting.is_closed)
+    app.gateway = _gateway(registry, lasting)
+    app.pages.update(_pages(app, registry, lasting))
+
+
+def _concerns_programs(settings: Settings) -> object:
+    """Return all settings that back ends which are programs were started with, to be compared."""
+    programs = {name: one for name, one in settings.providers.items() if one.kind != "http"}
+    return settings.claude, settings.opencode, programs
+
+
+def _gateway(registry: Registry, lasting: Lasting) -> Gateway:
+    codecs, claude, opencode = lasting.codecs, lasting.claude, lasting.opencode
+    server = registry.settings.server
     parts = Parts(
         plan=_planner(registry, tuple(codecs)),
         codecs=codecs,
-        upstream=upstream,
+        upstream=lasting.upstream,
         models={SCRIPTED: ScriptedModel()}
         | ({CLAUDE_AGENT: claude} if claude else {})
         | ({OPENCODE_SERVER: opencode} if opencode else {}),
         clock=SystemClock(),
         ids=RandomIds(),
-        store=_store(),
-        replies=MemoryStore(
-            SystemClock.monotonic,
-            idle_seconds=_REPLIES_SECONDS,
-            max_rows=_REPLIES_ROWS,
-            max_bytes=_REPLIES_BYTES,
+        store=lasting.store,
+        replies=lasting.replies,
+        limits=Limits(_timeouts(registry.settings), server.heartbeat_s, server.retries),
+        calibration=lasting.calibration,
+        sink=lasting.sink,
+    )
+    return Gateway(
+        parts=parts,
+        router=Router(codecs.values(), registry.prefixes),
+        origins=OriginCheck(server.host, server.allowed_hosts, server.cors_origins),
+        keys=server.keys,
+        body_limit=server.max_body_mib * 1024 * 1024,
+        models=_lister(registry, tuple(codecs), claude, opencode),
+        default_codec=codecs[DEFAULT_DIALECT],
+        ids=RandomIds(),
+    )
+
+
+def _pages(app: App, registry: Registry, lasting: Lasting) -> Mapping[str, Page]:
+    """Return what is served beside the protocols."""
+    upstream, claude, opencode = lasting.upstream, lasting.claude, lasting.opencode
+    paths = app.gateway.router.paths
+    has_keys = bool(registry.settings.server.keys)
+    return {
+        "/": json_page(about),
+        "/health": json_page(
+            lambda: (
+                health(app, registry, upstream)
+                | ({"claude_agent": claude.health()} if claude else {})
+                | ({"opencode_server": opencode.health()} if opencode else {})
+            )
         ),
-        limits=Limits(timeouts, server.heartbeat_s, server.retries),
-        calibration=calibration,
-        sink=CalibratingSink(sink, calibration),
-    )
-    router = Router(codecs.values(), registry.prefixes)
-    app = App(
-        Gateway(
-            parts=parts,
-            router=router,
-            origins=OriginCheck(server.host, server.allowed_hosts, server.cors_origins),
-            keys=server.keys,
-            body_limit=server.max_body_mib * 1024 * 1024,
-            models=_lister(registry, tuple(codecs), claude, opencode),
-            default_codec=codecs[DEFAULT_DIALECT],
-            ids=RandomIds(),
-        )
-    )
-    app.pages.update(
-        {
-            "/": json_page(about),
-            "/health": json_page(
-                lambda: (
-                    health(app, registry, upstream)
-                    | ({"claude_agent": claude.health()} if claude else {})
-                    | ({"opencode_server": opencode.health()} if opencode else {})
-                )
-            ),
-            "/ping": text_page("pong"),
-            "/api/hello": text_page("hello"),
-            "/openapi.json": json_page(lambda: openapi(router.paths, bool(server.keys))),
-        }
-    )
-    if claude is not None:
-        app.on_start.append(_starter(claude, settings))
-    if opencode is not None:
-        app.on_start.append(opencode.start)
-    return app
+        "/ping": text_page("pong"),
+        "/api/hello": text_page("hello"),
+        "/openapi.json": json_page(lambda: openapi(paths, has_keys)),
+    }
 
 
-def _store() -> MemoryStore:
-    """Return the store of what clients leave out: a working day's conversations, and then some."""
-    return MemoryStore(
-        SystemClock.monotonic,
-        idle_seconds=_REMEMBERED_SECONDS,
-        max_rows=_REMEMBERED_ROWS,
-        max_bytes=_REMEMBERED_BYTES,
-    )
+def _timeouts(settings: Settings) -> Timeouts:
+    server = settings.server
+    return Timeouts(server.connect_timeout_s, server.first_byte_timeout_s, server.idle_timeout_s)
+
+
+def _store(seconds: int, rows: int, size: int) -> MemoryStore:
+    return MemoryStore(SystemClock.monotonic, idle_seconds=seconds, max_rows=rows, max_bytes=size)
 
 
 def _claude_agent(registry: Registry, timeouts: Timeouts) -> "ClaudeAgent | None":
@@ -232,8 +282,8 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def with_key(settings: Settings, *, always: bool = False) -> tuple[Settings, str | None]:
-    """Return settings that are safe to serve, and the key that had to be made for that.
+def with_key(settings: Settings, made: str | None = None, *, always: bool = False) -> tuple[Settings, str | None]:
+    """Return settings that are safe to serve, and the key that had to be made for that; `made` is one from before.
 
     Off loopback nobody is let in without one; `always`: nor is anybody there.
     """
@@ -242,7 +292,7 @@ def with_key(settings: Settings, *, always: bool = False) -> tuple[Settings, str
         return settings, None
     import msgspec
 
-    key = f"dgm-{secrets.token_urlsafe(24)}"
+    key = made or f"dgm-{secrets.token_urlsafe(24)}"
     server = msgspec.structs.replace(server, keys=(Key(key=Secret(key)),))
     return msgspec.structs.replace(settings, server=server), key
 
@@ -302,4 +352,4 @@ def main() -> None:
     """Run the command line."""
     from dragoman.cli.main import run
 
-    run(Root(build, listen, with_key, make_server, set_up))
+    run(Root(build, listen, with_key, make_server, set_up, Configuration, supervise))

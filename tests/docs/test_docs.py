@@ -115,8 +115,8 @@ def test_shell_examples_name_what_exists(block: Block) -> None:
         match words:
             case ["make", target, *_]:
                 assert target in targets
-            case ["dragoman" | ".venv/bin/dragoman", command, *_]:
-                assert command in COMMANDS
+            case ["dragoman" | ".venv/bin/dragoman", command, *rest]:
+                assert command in COMMANDS or f"{command} {rest[0]}" in COMMANDS
             case _:
                 pytest.fail(f"nothing checks `{line}`")
 
@@ -135,6 +135,14 @@ def test_the_curl_example_answers() -> None:
             timeout=20,
         )
     assert msgspec.json.decode(done.stdout)["content"][0]["text"]
+
+
+def test_every_variable_that_is_read_is_documented() -> None:
+    page = (ROOT / "docs/install.md").read_text()
+    sources = "\n".join(file.read_text() for file in (ROOT / "src/dragoman").rglob("*.py"))
+    read = set(re.findall(r"""environ(?:\.get\(|\[)["']([A-Z_]+)["']""", sources))
+    assert {"HOME", "XDG_CONFIG_HOME"} <= read
+    assert all(f"`{name}`" in page for name in read)
 
 
 def test_every_command_and_every_loss_code_is_documented() -> None:

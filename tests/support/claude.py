@@ -38,7 +38,7 @@ class ClaudeGateway(RunningGateway):
 
     @property
     def agent(self) -> ClaudeAgent:
-        found = self.app._gateway.parts.models["claude-agent"]
+        found = self.app.gateway.parts.models["claude-agent"]
         assert isinstance(found, ClaudeAgent)
         return found
 

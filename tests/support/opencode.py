@@ -90,7 +90,7 @@ class OpenCodeGateway(RunningGateway):
 
     @property
     def opencode(self) -> OpenCodeServer:
-        found = self.app._gateway.parts.models["opencode-server"]
+        found = self.app.gateway.parts.models["opencode-server"]
         assert isinstance(found, OpenCodeServer)
         return found
 

@@ -6,15 +6,20 @@ A command is one function here; a group of commands is a module of its own, and 
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dragoman import __version__
 from dragoman.cli.root import PortTakenError, Root
+from dragoman.cli.service import service
 from dragoman.cli.words import ClientName, Clients, Commands, WholeNumber, complaint, show_completion
 from dragoman.connect.faults import ConnectError
 from dragoman.ir.failures import DragomanError
 from dragoman.settings import SettingsError, load
+
+if TYPE_CHECKING:
+    from dragoman.library import Kind
 
 
 def run(root: Root) -> None:
@@ -53,16 +58,30 @@ configuration = click.option("--config", "-c", type=click.Path(), help="The conf
 @click.option("--host", help="The address to listen on [127.0.0.1].")
 @click.option("--port", type=WholeNumber(), help="The port to listen on [4747].")
 @click.option("--key", multiple=True, help="A client key to accept; may be repeated.")
+@click.option("--workers", type=WholeNumber(), help="How many processes serve the port [1].")
 @click.option("--log-json", is_flag=True, default=None, help="Write the log as JSON.")
 @click.pass_obj
 def serve(
-    root: Root, *, config: str | None, host: str | None, port: int | None, key: tuple[str, ...], log_json: bool | None
+    root: Root,
+    *,
+    config: str | None,
+    host: str | None,
+    port: int | None,
+    key: tuple[str, ...],
+    workers: int | None,
+    log_json: bool | None,
 ) -> None:
     """Run the gateway."""
     from dragoman.cli.serve import serve as run_server
 
-    flags = {"server.host": host, "server.port": port, "server.keys": list(key) or None, "server.log_json": log_json}
-    run_server(root, load(config, os.environ, flags))
+    flags = {
+        "server.host": host,
+        "server.port": port,
+        "server.keys": list(key) or None,
+        "server.workers": workers,
+        "server.log_json": log_json,
+    }
+    run_server(root, lambda: load(config, os.environ, flags))
 
 
 @cli.command()
@@ -147,7 +166,7 @@ def translate(file: Path, *, source: str, target: str, reply: bool, stream: bool
 
     if reply and stream:
         _stop("a body is a whole reply or a stream, not both\nhint: leave out `--reply` or `--stream`")
-    kind = "reply" if reply else "stream" if stream else "request"
+    kind: Kind = "reply" if reply else "stream" if stream else "request"
     sys.stdout.buffer.write(run_translate(source, target, kind, file, model))
     sys.stdout.buffer.write(b"" if stream else b"\n")
 
@@ -236,7 +255,7 @@ def server_openai(
         "server.first_byte_timeout_s": timeout,
         "server.idle_timeout_s": timeout,
     }
-    run_server(root, only_opencode(load(config, os.environ, flags)), protocols=PROTOCOLS)
+    run_server(root, lambda: only_opencode(load(config, os.environ, flags)), protocols=PROTOCOLS)
 
 
 def _doctor_for(name: str) -> click.Command:
@@ -287,6 +306,7 @@ def doctor_claude_agent(*, config: str | None) -> int:
 
 
 doctor.add_command(doctor_claude_agent, "claude")  # its name before there were clients to check
+cli.add_command(service)
 
 
 def _stop(text: str) -> None:

@@ -45,3 +45,5 @@ class Root:
     with_key: Callable[..., tuple[Settings, str | None]]
     make_server: Callable[[Any, Settings], HttpServer]
     set_up_logs: LogSetup
+    configuration: Callable[..., Any]
+    supervise: Callable[..., None]

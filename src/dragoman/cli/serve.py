@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from dragoman import __version__
 from dragoman.cli.root import Root
@@ -11,15 +11,21 @@ from dragoman.settings import Settings
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what was configured, to be told apart
 
 
-def serve(root: Root, settings: Settings, *, protocols: Collection[str] | None = None) -> None:
-    """Serve until a signal ends it. Raises what the root raises for a port that is taken or settings that cannot be.
+def serve(root: Root, read: Callable[[], Settings], *, protocols: Collection[str] | None = None) -> None:
+    """Serve with the settings that `read` gives until a signal ends it.
 
-    `protocols`: clients are served in these alone, by the configured providers alone, and never without a key.
+    `protocols`: clients are served in these alone, by the configured providers alone, and never without a key. Raises what the root
+    raises for a port that is taken or settings that cannot be.
     """
-    settings, made_key = root.with_key(settings, always=protocols is not None)
+    needs_key = protocols is not None
+    settings, made_key = root.with_key(read(), always=needs_key)
     server = settings.server
     sink = root.set_up_logs(as_json=server.log_json, level=server.log_level)
     app = root.build(settings, sink, protocols=protocols)
+    configuration = root.configuration(
+        settings, lambda: root.with_key(read(), made_key, always=needs_key)[0], app.change
+    )
+    configuration.hold()
     listener = root.listen(server.host, server.port)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -32,6 +38,10 @@ def serve(root: Root, settings: Settings, *, protocols: Collection[str] | None =
     elif made_key:
         print(f"key: {made_key}", file=sys.stderr, flush=True)
     _calm_the_collector()
+    if server.workers == 1:
+        app.on_start.append(configuration.watch)
+    else:
+        root.supervise(app, server.workers, configuration, listener)
     root.make_server(app, settings).run(sockets=[listener])
 
 

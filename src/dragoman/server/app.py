@@ -25,7 +25,7 @@ from dragoman.server.connection import AsgiConnection, ClientLeftError, Receive,
 from dragoman.server.logs import Early
 from dragoman.server.pages import Page
 from dragoman.server.router import Match, Router
-from dragoman.settings import Key, did_you_mean
+from dragoman.settings import Key, Settings, did_you_mean
 
 _LOG: Final = logging.getLogger("dragoman.server")
 _MISTAKE: Final = Failure(FailureKind.INTERNAL, "the gateway made a mistake; its log has the details")
@@ -56,11 +56,14 @@ class App:
     """ASGI 3. One instance answers everything."""
 
     def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+        self.gateway = gateway
+        """Taken by each request as it begins: a change of the configuration puts another one here."""
         self.pages: dict[str, Page] = {}
         """What is served by GET and HEAD beside the protocols: `/health`, ..."""
         self.on_start: list[Callable[[], None]] = []
         """What the server calls, in its loop, when it begins to serve."""
+        self.change: Callable[[Settings], None] = _cannot_change
+        """Serve with other settings from now on. Raises SettingsError, and changes nothing, when they cannot be."""
         self.running = 0
         self.answered = 0
         self.is_draining = False
@@ -69,12 +72,12 @@ class App:
     @property
     def needs_key(self) -> bool:
         """Whether clients have to present one of the gateway's keys."""
-        return bool(self._gateway.keys)
+        return bool(self.gateway.keys)
 
     @property
     def protocols(self) -> Sequence[str]:
         """The names of the protocols that are spoken."""
-        return tuple(self._gateway.parts.codecs)
+        return tuple(self.gateway.parts.codecs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -84,14 +87,14 @@ class App:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else _NO_QUERY
         if "key" in query and client_key(headers) is None:
             headers[_QUERY_KEY] = query["key"]  # from here on it is a key like any other: no URL of ours holds it
-        request_id = self._gateway.ids.new("req_")
+        request_id = self.gateway.ids.new("req_")
         connection = AsgiConnection(scope, receive, send, self._reply_headers(request_id, headers))
         method, path = scope["method"], scope["path"]
-        started = self._gateway.parts.clock.monotonic()
+        started = self.gateway.parts.clock.monotonic()
         self.running += 1
         try:
-            self._gateway.origins.check(headers)
-            match = self._gateway.router.find(method, path)
+            self.gateway.origins.check(headers)
+            match = self.gateway.router.find(method, path)
             if match is None:
                 await self._serve_page(connection, method, path, headers)
             else:
@@ -113,8 +116,8 @@ class App:
 
     async def aclose(self) -> None:
         """Let go of the connections to upstreams, and of the processes."""
-        await self._gateway.parts.upstream.aclose()
-        for model in self._gateway.parts.models.values():
+        await self.gateway.parts.upstream.aclose()
+        for model in self.gateway.parts.models.values():
             await model.aclose()
 
     # --- the protocols ------------------------------------------------------------------------------------------------
@@ -127,7 +130,7 @@ class App:
         query: Mapping[str, str],
         request_id: str,
     ) -> None:
-        gateway = self._gateway
+        gateway = self.gateway
         codec = match.codecs[0] if len(match.codecs) == 1 else choose(match.codecs, headers)
         key = client_key(headers)
         own_key = check_key(key, gateway.keys)
@@ -180,7 +183,7 @@ class App:
 
     async def _count(self, arrival: Arrival, connection: AsgiConnection) -> None:
         """Count; what is no exchange has its line too."""
-        parts = self._gateway.parts
+        parts = self.gateway.parts
         started = parts.clock.monotonic()
         lane = await count_tokens(parts, arrival, connection)
         if lane is None:
@@ -194,8 +197,8 @@ class App:
 
     def _note(self, record: Record, connection: AsgiConnection) -> None:
         record.status = connection.status
-        record.ended = self._gateway.parts.clock.monotonic()
-        self._gateway.parts.sink(record)
+        record.ended = self.gateway.parts.clock.monotonic()
+        self.gateway.parts.sink(record)
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
@@ -203,9 +206,9 @@ class App:
         if method == "OPTIONS":
             await connection.answer(204, self._preflight(headers), b"")
             return
-        methods = self._gateway.router.methods(path)
+        methods = self.gateway.router.methods(path)
         # What is an endpoint is not the start page of a provider that bears its name (`/responses`).
-        page = self.pages.get(path) or (None if methods else self.pages.get(self._gateway.router.without_prefix(path)))
+        page = self.pages.get(path) or (None if methods else self.pages.get(self.gateway.router.without_prefix(path)))
         if page is not None and method in ("GET", "HEAD"):
             content_type, body = page(headers)
             await connection.answer(200, [(b"content-type", content_type)], body)
@@ -232,26 +235,26 @@ class App:
         raise DragomanError(self._nothing_at(path))
 
     def _nothing_at(self, path: str) -> Failure:
-        bare = self._gateway.router.without_prefix(path)
+        bare = self.gateway.router.without_prefix(path)
         prefix = path.removesuffix(bare)
-        served = sorted(f"{prefix}{place}" for place in {*self._gateway.router.paths, *self.pages})
+        served = sorted(f"{prefix}{place}" for place in {*self.gateway.router.paths, *self.pages})
         hint = did_you_mean(path, served)
         return Failure(FailureKind.NOT_FOUND, f"there is nothing at `{path}`", hint=hint)
 
     def _dialect(self, path: str, headers: Mapping[str, str]) -> Codec:
         """Return the protocol in which to tell a client about an error: its endpoint's, or what it looks like."""
-        by_path = self._gateway.router.speakers(path)
+        by_path = self.gateway.router.speakers(path)
         if len(by_path) == 1:
             return by_path[0]
-        marked = _marked(by_path or tuple(self._gateway.parts.codecs.values()), headers)
-        return marked or self._gateway.default_codec
+        marked = _marked(by_path or tuple(self.gateway.parts.codecs.values()), headers)
+        return marked or self.gateway.default_codec
 
     # --- CORS ---------------------------------------------------------------------------------------------------------
 
     def _reply_headers(self, request_id: str, headers: Mapping[str, str]) -> Headers:
         rows = [(b"x-request-id", request_id.encode())]
         origin = headers.get("origin")
-        if origin is not None and self._gateway.origins.allows(origin):
+        if origin is not None and self.gateway.origins.allows(origin):
             rows += [
                 (b"access-control-allow-origin", origin.encode("latin-1")),
                 (b"access-control-expose-headers", b"*"),
@@ -267,6 +270,10 @@ class App:
             (b"access-control-allow-private-network", b"true"),
             (b"access-control-max-age", _CORS_AGE),
         ]
+
+
+def _cannot_change(_settings: Settings) -> None:
+    raise NotImplementedError("only the composition root knows what settings come to")
 
 
 def choose(codecs: Sequence[Codec], headers: Mapping[str, str]) -> Codec:

@@ -22,7 +22,13 @@ _NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "CLAUDE_PROXY_MAX_CONCURRENT": ("claude", "max_live"),
     "CLAUDE_PROXY_IDLE_TIMEOUT_SECONDS": ("claude", "idle_s"),
 }
-OLDER_NAMES: Final = (_PASSTHROUGH, *_TEXTS, *_NUMBERS, "PROXY_API_KEY")
+OLDER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    _PASSTHROUGH: ("claude", "mode"),
+    **_TEXTS,
+    **_NUMBERS,
+    "PROXY_API_KEY": ("server", "keys"),
+}
+"""Every such variable, and the setting that it sets."""
 
 
 def from_older_names(environ: Mapping[str, str], providers: Mapping[str, Any]) -> Iterator[Found]:

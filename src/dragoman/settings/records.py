@@ -72,6 +72,14 @@ class Server(Record, frozen=True):
     drain_s: Annotated[
         float, Meta(description="Seconds that running replies get to finish when the gateway is stopped.", ge=0)
     ] = 30
+    workers: Annotated[
+        int,
+        Meta(
+            description="How many processes serve the port; what is remembered between requests, each remembers for itself.",
+            ge=1,
+            le=64,
+        ),
+    ] = 1
     cors_origins: Annotated[
         tuple[str, ...],
         Meta(
