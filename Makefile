@@ -21,7 +21,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz bench-claude bench-opencode test-clients test-claude test-opencode package pex test-package lock clean
+.PHONY: help setup demo serve test check format-check lint types contracts fix bench fuzz bench-claude bench-opencode test-clients test-claude test-opencode package pex test-package test-deploy sbom lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,6 +113,13 @@ pex: package ## the same and dist/dragoman.pex, one file that a python3 runs
 
 test-package: package ## install the wheel in every way that docs/install.md tells (fetches from PyPI)
 	$(BIN)/python -m pytest -m slow tests/package $(ARGS)
+
+test-deploy: $(STAMP) ## build and run the deployments, and judge their files; says what it leaves out, and why
+	$(BIN)/python -m pytest -m "slow or not slow" tests/deploy $(ARGS)
+
+sbom: $(STAMP) ## write dist/sbom.cdx.json, what a release consists of (CycloneDX)
+	mkdir -p dist
+	$(BIN)/uv export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 --output-file dist/sbom.cdx.json
 
 lock: $(STAMP) ## renew uv.lock after a change in pyproject.toml
 	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv lock --default-index https://pypi.org/simple

@@ -31,7 +31,10 @@ from dragoman.upstreams.scripted import MODELS, WORDS
 from tools import clients
 
 ROOT: Final = Path(__file__).parents[1]
-PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "ARCHITECTURE.md")
+PAGES: Final = (
+    *(ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 FILES: Final = (
     ("`dragoman.toml`, in the folder where it is started", "the configuration; else the next one", "you", "nobody"),
     ("`$XDG_CONFIG_HOME/dragoman/dragoman.toml`", "the configuration of your account (`~/.config`)", "you", "nobody"),
