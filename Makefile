@@ -115,7 +115,7 @@ test-package: package ## install the wheel in every way that docs/install.md tel
 	$(BIN)/python -m pytest -m slow tests/package $(ARGS)
 
 test-deploy: $(STAMP) ## build and run the deployments, and judge their files; says what it leaves out, and why
-	$(BIN)/python -m pytest -m "slow or not slow" tests/deploy $(ARGS)
+	$(BIN)/python -m pytest -m "slow or not slow" -o faulthandler_timeout=1500 tests/deploy $(ARGS)
 
 sbom: $(STAMP) ## write dist/sbom.cdx.json, what a release consists of (CycloneDX)
 	mkdir -p dist

@@ -124,9 +124,9 @@ def wait_for(url: str, process: "subprocess.Popen[str]") -> None:
             return
 
 
-def hold_a_tool_loop(url: str) -> None:
+def hold_a_tool_loop(url: str, key: str = KEY) -> None:
     """Two streamed turns with the official SDK: a call, its result, an answer."""
-    with anthropic.Anthropic(base_url=url, api_key=KEY) as client:
+    with anthropic.Anthropic(base_url=url, api_key=key) as client:
         messages: list[anthropic.types.MessageParam] = [
             {"role": "user", "content": 'call get_weather with {"city": "Oslo"}'}
         ]
