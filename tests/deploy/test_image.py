@@ -104,11 +104,19 @@ def running(store: Store, image: str) -> Iterator[tuple[str, str, str]]:
         wait_for(url, process)
         yield container, folder, url
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        # As an engine does it: the signal goes to the gateway, which is the innermost of buildah's processes.
+        os.kill(innermost(process.pid), signal.SIGTERM)
         _, said = process.communicate(timeout=60)
         store.run("umount", container)
         store.run("rm", container)
     assert '"event":"stopped"' in said
+
+
+def innermost(pid: int) -> int:
+    """Return the process at the end of the chain of children."""
+    children = Path(f"/proc/{pid}/task")
+    found = [int(word) for task in children.iterdir() for word in (task / "children").read_text().split()]
+    return innermost(found[0]) if found else pid
 
 
 def wait_for(url: str, process: "subprocess.Popen[str]") -> None:
