@@ -62,14 +62,42 @@ FILES: Final = (
         "`dragoman models --refresh`",
         "nobody",
     ),
-    ("`$TMPDIR/dragoman-*`", "folders of the Claude back end", "the gateway", "the gateway, when it stops"),
+    (
+        "clients' own settings ([clients.md](clients.md))",
+        "entries that lead them to the gateway",
+        "`dragoman connect`",
+        "`dragoman connect --undo`",
+    ),
+    (
+        "`$XDG_STATE_HOME/dragoman/connect/`",
+        "what was written there and what stood there before (`~/.local/state`)",
+        "`dragoman connect`",
+        "nobody",
+    ),
+    (
+        "`$XDG_STATE_HOME/dragoman/launch.log`",
+        "the log of a gateway that was started along",
+        "`dragoman launch`",
+        "nobody",
+    ),
+    ("`$TMPDIR/dragoman-*`", "folders of back ends that are programs", "the gateway", "the gateway, when it stops"),
 )
 """(file, what it is, who writes it, who removes it)."""
 VARIABLES: Final = (
     ("DRAGOMAN_CONFIG", "the configuration file"),
     ("XDG_CONFIG_HOME", "where configurations are; absent: `$HOME/.config`"),
     ("XDG_DATA_HOME", "where data of the account's own is; absent: `$HOME/.local/share`"),
-    ("HOME", "the two before; the login of the Claude CLI"),
+    ("XDG_STATE_HOME", "where `dragoman connect` keeps its journals; absent: `$HOME/.local/state`"),
+    ("HOME", "the three before; the logins of the Claude CLI and of OpenCode"),
+    ("PATH", "where programs are found: clients, OpenCode, systemd's commands"),
+    (
+        "NO_PROXY",
+        "with `HTTP_PROXY` and `ALL_PROXY`: whether `dragoman doctor` warns of a proxy between client and gateway",
+    ),
+    *(
+        (f"OPENAI_PROXY_{name}", f"`--{option}` of `dragoman server-openai`")
+        for name, option in (("HOST", "host"), ("PORT", "port"), ("API_KEY", "key"), ("TIMEOUT", "timeout"))
+    ),
     ("`env:NAME` in the configuration", "the key that stands there; any name will do"),
 )
 COMMANDS: Final = (

@@ -129,7 +129,10 @@ def test_wrong_words_are_explained(words: tuple[str, ...], said: str) -> None:
         (("translate", "-", "--to", "x"), ["Missing option '--from'", "`dragoman translate --help`"]),
         (
             ("servee",),
-            ["No such command 'servee'. (Did you mean one of: 'serve', 'server-openai'?)", "`dragoman --help`"],
+            [
+                "No such command 'servee'. (Did you mean one of: 'serve', 'server-openai', 'service'?)",
+                "`dragoman --help`",
+            ],
         ),
         (("--nope",), ["No such option '--nope'", "`dragoman --help`"]),
     ],
@@ -144,7 +147,18 @@ def test_no_words_at_all_show_the_help() -> None:
     assert done.stdout == b""
     assert done.stderr == run("--help").stdout
     commands = re.findall(r"^  ([a-z-]+)  ", done.stderr.decode().partition("Commands:")[2], re.MULTILINE)
-    first = ["serve", "connect", "launch", "demo", "translate", "check-config", "models", "server-openai", "doctor"]
+    first = [
+        "serve",
+        "connect",
+        "launch",
+        "demo",
+        "translate",
+        "check-config",
+        "models",
+        "server-openai",
+        "doctor",
+        "service",
+    ]
     assert commands == first, "what most want comes first"
 
 

@@ -140,7 +140,7 @@ def test_the_curl_example_answers() -> None:
 def test_every_variable_that_is_read_is_documented() -> None:
     page = (ROOT / "docs/install.md").read_text()
     sources = "\n".join(file.read_text() for file in (ROOT / "src/dragoman").rglob("*.py"))
-    read = set(re.findall(r"""environ(?:\.get\(|\[)["']([A-Z_]+)["']""", sources))
+    read = set(re.findall(r"""(?:environ(?:\.get\(|\[)|envvar=)["']([A-Z_]+)["']""", sources))
     assert {"HOME", "XDG_CONFIG_HOME"} <= read
     assert all(f"`{name}`" in page for name in read)
 

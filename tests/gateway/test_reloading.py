@@ -68,7 +68,7 @@ def test_a_new_configuration_is_served(tmp_path: Path, prompt: Callable[[Served]
         ("\n[serve]\n", r"dragoman\.toml:\d+: there is no setting `serve`; hint: did you mean `server`\?"),
         ("\n[aliases\n", r"dragoman\.toml:\d+: not TOML"),
         ('\n[routes.default]\nto = "nobody/m"\n', r"dragoman\.toml:\d+: .*nobody"),
-        ('\n[providers.mine]\nkind = "claude-agent"\n', r"the Claude back end takes other settings only when"),
+        ('\n[providers.mine]\nkind = "claude-agent"\n', r"providers that are programs take other settings only when"),
     ],
     ids=["unknown", "broken", "only the registry knows", "needs a restart"],
 )
