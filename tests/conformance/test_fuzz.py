@@ -169,3 +169,12 @@ def test_a_sealed_request_that_is_no_utf_8_is_refused_on_the_raw_lane(codec: Cod
     """Nobody could tell whose seals are in it."""
     with pytest.raises(RequestError, match="not valid UTF-8"):
         codec.unseal(b'{"model":"m","\x80":"DRAGOMAN"}', TARGET, Ledger())
+
+
+@codecs
+def test_an_empty_model_is_refused_by_name(codec: Codec) -> None:
+    """Where the body names it at all: in Gemini's protocol the path does."""
+    if any("{model}" in end.path for end in codec.endpoints if end.operation is Operation.GENERATE):
+        return
+    with pytest.raises(RequestError, match="`model` must not be empty"):
+        codec.peek(b'{"model":""}')

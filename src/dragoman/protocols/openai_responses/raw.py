@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.codec import Peek, Target
+from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Usage
 from dragoman.ir.seals import MARK_BYTES, read_seal
@@ -55,6 +56,8 @@ _ERROR: Final = re.compile(rb'^data: ?\{[^{}]*"error"\s*:\s*[{"]', re.MULTILINE)
 def peek(body: bytes) -> Peek:
     """Return the model, whether the reply streams, and who asks. Raises RequestError naming the field that is wrong."""
     found = read_with(_PEEK, body, "", lambda _path, _value: None)
+    if not found.model:
+        raise RequestError("`model` must not be empty", param="model")
     user = _text(found.user) or _text(found.safety_identifier)
     return Peek(found.model, bool(found.stream), user, _text(found.prompt_cache_key))
 
