@@ -190,12 +190,14 @@ def test_the_agent_of_launchd_serves_with_its_keys(tmp_path: Path) -> None:
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     )
     assert process.stderr is not None
-    url = process.stderr.readline().split()[-1]
-    asked = {"model": "demo/echo", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
-    statuses = [
-        httpx2.post(f"{url}/v1/messages", json=asked, headers={"x-api-key": key}).status_code
-        for key in (KEY, "another")
-    ]
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    try:
+        url = process.stderr.readline().split()[-1]
+        asked = {"model": "demo/echo", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+        statuses = [
+            httpx2.post(f"{url}/v1/messages", json=asked, headers={"x-api-key": key}).status_code
+            for key in (KEY, "another")
+        ]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
     assert (statuses, process.returncode) == ([200, 401], 0)
