@@ -223,10 +223,10 @@ def test_a_process_that_ends_unnoticed_before_a_follow_up_costs_nothing(
 def test_a_head_that_is_sent_before_the_reply_tells_what_is_lost(
     exact_gateway: ClaudeGateway, exact: ExactUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handed = exact_gateway.app._gateway
+    handed = exact_gateway.app.gateway
     limits = msgspec.structs.replace(handed.parts.limits, heartbeat=0.1)
     parts = msgspec.structs.replace(handed.parts, limits=limits)
-    monkeypatch.setattr(exact_gateway.app, "_gateway", msgspec.structs.replace(handed, parts=parts))
+    monkeypatch.setattr(exact_gateway.app, "gateway", msgspec.structs.replace(handed, parts=parts))
     exact.answers(silence())
     with asking(exact_gateway, HELLO) as client:
         head = client.recv(65536)
