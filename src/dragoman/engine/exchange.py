@@ -175,14 +175,19 @@ class Exchange:
             finally:
                 reply.close()
         finally:
-            if self._beats is not None:
-                await self._beats.stop()
+            await self._stop_beats()
 
     def _early_beats(self, peek: Peek) -> EarlyBeats | None:
         beat = self._arrival.codec.heartbeat
         if not peek.stream or not beat:
             return None
         return EarlyBeats(self._client, partial(self._head, STREAM_HEAD), beat, self._parts.limits.heartbeat)
+
+    async def _stop_beats(self) -> None:
+        """Beat no more, and let go of what knows this exchange: a cycle would wait for the collector."""
+        beats, self._beats = self._beats, None
+        if beats is not None:
+            await beats.stop()
 
     async def _carry(self, lane: RawLane | TranslatedLane, reply: UpstreamReply, errand: Errand) -> None:
         if reply.status >= 300:
@@ -253,8 +258,7 @@ class Exchange:
             else:
                 await self._collect(lane, reply, EventReceiver())
         finally:
-            if self._beats is not None:
-                await self._beats.stop()
+            await self._stop_beats()
             await reply.aclose()
 
     async def _relay_translated(
@@ -291,8 +295,7 @@ class Exchange:
     # --- to the client ------------------------------------------------------------------------------------------------
 
     async def _start(self, head: Headers) -> None:
-        if self._beats is not None:
-            await self._beats.stop()
+        await self._stop_beats()
         self._record.first_byte = self._parts.clock.monotonic()
         self._record.status = 200
         if not self._client.has_started:
