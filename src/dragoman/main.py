@@ -110,9 +110,8 @@ def build(
         _claude_agent(registry, _timeouts(settings)),
         _opencode_server(registry, _timeouts(settings)),
     )
-    app = App(_gateway(registry, lasting))
+    app = App(_gateway(registry, lasting), partial(_change, lasting, _concerns_programs(settings)))
     app.pages.update(_pages(app, registry, lasting))
-    app.change = partial(_change, app, lasting, _concerns_programs(settings))
     if lasting.claude is not None:
         app.on_start.append(_starter(lasting.claude, settings))
     if lasting.opencode is not None:
@@ -120,7 +119,7 @@ def build(
     return app
 
 
-def _change(app: App, lasting: Lasting, concerns_programs: object, settings: Settings) -> None:
+def _change(lasting: Lasting, concerns_programs: object, app: App, settings: Settings) -> None:
     """Serve with other settings from now on. Raises SettingsError, and changes nothing, when they cannot be.
 
     What runs ends as it began. Back ends that are programs, and hold conversations, stay the ones that they are.

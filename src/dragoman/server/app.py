@@ -55,15 +55,15 @@ class Gateway(msgspec.Struct, frozen=True):
 class App:
     """ASGI 3. One instance answers everything."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, change: Callable[["App", Settings], None]) -> None:
+        """`change` is what the composition root does to an application for other settings; it may raise SettingsError."""
+        self._change = change
         self.gateway = gateway
         """Taken by each request as it begins: a change of the configuration puts another one here."""
         self.pages: dict[str, Page] = {}
         """What is served by GET and HEAD beside the protocols: `/health`, ..."""
         self.on_start: list[Callable[[], None]] = []
         """What the server calls, in its loop, when it begins to serve."""
-        self.change: Callable[[Settings], None] = _cannot_change
-        """Serve with other settings from now on. Raises SettingsError, and changes nothing, when they cannot be."""
         self.running = 0
         self.answered = 0
         self.is_draining = False
@@ -78,6 +78,10 @@ class App:
     def protocols(self) -> Sequence[str]:
         """The names of the protocols that are spoken."""
         return tuple(self.gateway.parts.codecs)
+
+    def change(self, settings: Settings) -> None:
+        """Serve with other settings from now on. Raises SettingsError, and changes nothing, when they cannot be."""
+        self._change(self, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -270,10 +274,6 @@ class App:
             (b"access-control-allow-private-network", b"true"),
             (b"access-control-max-age", _CORS_AGE),
         ]
-
-
-def _cannot_change(_settings: Settings) -> None:
-    raise NotImplementedError("only the composition root knows what settings come to")
 
 
 def choose(codecs: Sequence[Codec], headers: Mapping[str, str]) -> Codec:
