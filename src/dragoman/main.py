@@ -1,4 +1,4 @@
-"""The composition root: the only room that knows all others. It joins settings, protocols, engine and edges."""
+"""The composition root: it joins settings, protocols, engine and all edges, programs and sockets among them."""
 
 import asyncio
 import errno
@@ -7,48 +7,34 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dragoman.assembly import Lasting, make_gateway, make_pages, memory, timeouts
 from dragoman.cli.root import PortTakenError, Root
-from dragoman.codec import Codec
 from dragoman.engine.calibrating import CalibratingSink
-from dragoman.engine.client import Arrival
-from dragoman.engine.parts import Limits, Parts
 from dragoman.engine.ports import Timeouts
 from dragoman.engine.record import RecordSink, log_record
 from dragoman.protocols import discover
 from dragoman.routing.claude_agent import dialect_of
-from dragoman.routing.names import addressed, find_model, list_models
 from dragoman.routing.opencode_server import DIALECT as OPENCODE_DIALECT
-from dragoman.routing.plan import Plan, plan_request
 from dragoman.routing.registry import Registry
-from dragoman.routing.specs import CLAUDE_AGENT, MODEL_KINDS, OPENCODE_SERVER, SCRIPTED
-from dragoman.server.app import App, Gateway
-from dragoman.server.auth import OriginCheck, is_loopback
-from dragoman.server.clocks import RandomIds, SystemClock
-from dragoman.server.health import health
+from dragoman.routing.specs import CLAUDE_AGENT, OPENCODE_SERVER
+from dragoman.server.app import App
+from dragoman.server.auth import is_loopback
 from dragoman.server.logs import set_up
-from dragoman.server.pages import Page, about, json_page, openapi, text_page
 from dragoman.server.reloading import Configuration
-from dragoman.server.router import Router
 from dragoman.server.supervising import supervise
 from dragoman.settings import Key, Secret, Settings, SettingsError
 from dragoman.stores.calibration import Calibrations
-from dragoman.stores.memory import MemoryStore
 from dragoman.upstreams.http import HttpUpstream
-from dragoman.upstreams.scripted import ScriptedModel
 
 if TYPE_CHECKING:
     import uvicorn
 
     from dragoman.upstreams.claude_agent.agent import ClaudeAgent
     from dragoman.upstreams.opencode_server.server import OpenCodeServer
-
-DEFAULT_DIALECT = "openai-chat"
-"""Whose errors a client gets that cannot be recognised: the one that most tools speak."""
 
 _LOG = logging.getLogger("dragoman.server")
 _REMEMBERED_SECONDS = 24 * 60 * 60
@@ -64,23 +50,6 @@ _PORT_HINTS = {
     errno.EADDRNOTAVAIL: "this machine has no such address: 127.0.0.1 is for this machine alone, 0.0.0.0 for all that reach it",
     errno.EACCES: "ports below 1024 need the rights of root: choose a higher one with --port",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Lasting:
-    """What outlives a change of the configuration: connections, what is remembered, and where records go."""
-
-    upstream: HttpUpstream
-    calibration: Calibrations
-    store: MemoryStore
-    replies: MemoryStore
-    sink: RecordSink
-    codecs: Mapping[str, Codec]
-    """The protocols that clients are served in."""
-    is_closed: bool
-    """Whether only the configured providers are asked."""
-    claude: "ClaudeAgent | None"
-    opencode: "OpenCodeServer | None"
 
 
 def build(
@@ -99,19 +68,21 @@ def build(
     codecs = {name: codec for name, codec in discover().items() if protocols is None or name in protocols}
     registry = Registry(settings, codecs, is_closed=protocols is not None)
     calibration = Calibrations()
+    upstream = upstream or HttpUpstream()
     lasting = Lasting(
-        upstream or HttpUpstream(),
+        upstream,
+        upstream.counts,
         calibration,
-        _store(_REMEMBERED_SECONDS, _REMEMBERED_ROWS, _REMEMBERED_BYTES),
-        _store(_REPLIES_SECONDS, _REPLIES_ROWS, _REPLIES_BYTES),
+        memory(_REMEMBERED_SECONDS, _REMEMBERED_ROWS, _REMEMBERED_BYTES),
+        memory(_REPLIES_SECONDS, _REPLIES_ROWS, _REPLIES_BYTES),
         CalibratingSink(sink, calibration),
         codecs,
         protocols is not None,
-        _claude_agent(registry, _timeouts(settings)),
-        _opencode_server(registry, _timeouts(settings)),
+        _claude_agent(registry, timeouts(settings)),
+        _opencode_server(registry, timeouts(settings)),
     )
-    app = App(_gateway(registry, lasting), partial(_change, lasting, _concerns_programs(settings)))
-    app.pages.update(_pages(app, registry, lasting))
+    app = App(make_gateway(registry, lasting), partial(_change, lasting, _concerns_programs(settings)))
+    app.pages.update(make_pages(app, registry, lasting))
     if lasting.claude is not None:
         app.on_start.append(_starter(lasting.claude, settings))
     if lasting.opencode is not None:
@@ -128,73 +99,14 @@ def _change(lasting: Lasting, concerns_programs: object, app: App, settings: Set
         problem = "providers that are programs take other settings only when the gateway is started again"
         raise SettingsError(problem, where=settings.origin.file)
     registry = Registry(settings, lasting.codecs, is_closed=lasting.is_closed)
-    app.gateway = _gateway(registry, lasting)
-    app.pages.update(_pages(app, registry, lasting))
+    app.gateway = make_gateway(registry, lasting)
+    app.pages.update(make_pages(app, registry, lasting))
 
 
 def _concerns_programs(settings: Settings) -> object:
     """Return all settings that back ends which are programs were started with, to be compared."""
     programs = {name: one for name, one in settings.providers.items() if one.kind != "http"}
     return settings.claude, settings.opencode, programs
-
-
-def _gateway(registry: Registry, lasting: Lasting) -> Gateway:
-    codecs, claude, opencode = lasting.codecs, lasting.claude, lasting.opencode
-    server = registry.settings.server
-    parts = Parts(
-        plan=_planner(registry, tuple(codecs)),
-        codecs=codecs,
-        upstream=lasting.upstream,
-        models={SCRIPTED: ScriptedModel()}
-        | ({CLAUDE_AGENT: claude} if claude else {})
-        | ({OPENCODE_SERVER: opencode} if opencode else {}),
-        clock=SystemClock(),
-        ids=RandomIds(),
-        store=lasting.store,
-        replies=lasting.replies,
-        limits=Limits(_timeouts(registry.settings), server.heartbeat_s, server.retries),
-        calibration=lasting.calibration,
-        sink=lasting.sink,
-    )
-    return Gateway(
-        parts=parts,
-        router=Router(codecs.values(), registry.prefixes),
-        origins=OriginCheck(server.host, server.allowed_hosts, server.cors_origins),
-        keys=server.keys,
-        body_limit=server.max_body_mib * 1024 * 1024,
-        models=_lister(registry, tuple(codecs), claude, opencode),
-        default_codec=codecs[DEFAULT_DIALECT],
-        ids=RandomIds(),
-    )
-
-
-def _pages(app: App, registry: Registry, lasting: Lasting) -> Mapping[str, Page]:
-    """Return what is served beside the protocols."""
-    upstream, claude, opencode = lasting.upstream, lasting.claude, lasting.opencode
-    paths = app.gateway.router.paths
-    has_keys = bool(registry.settings.server.keys)
-    return {
-        "/": json_page(about),
-        "/health": json_page(
-            lambda: (
-                health(app, registry, upstream)
-                | ({"claude_agent": claude.health()} if claude else {})
-                | ({"opencode_server": opencode.health()} if opencode else {})
-            )
-        ),
-        "/ping": text_page("pong"),
-        "/api/hello": text_page("hello"),
-        "/openapi.json": json_page(lambda: openapi(paths, has_keys)),
-    }
-
-
-def _timeouts(settings: Settings) -> Timeouts:
-    server = settings.server
-    return Timeouts(server.connect_timeout_s, server.first_byte_timeout_s, server.idle_timeout_s)
-
-
-def _store(seconds: int, rows: int, size: int) -> MemoryStore:
-    return MemoryStore(SystemClock.monotonic, idle_seconds=seconds, max_rows=rows, max_bytes=size)
 
 
 def _claude_agent(registry: Registry, timeouts: Timeouts) -> "ClaudeAgent | None":
@@ -234,34 +146,6 @@ def _starter(claude: "ClaudeAgent", settings: Settings) -> Callable[[], None]:
     from dragoman.upstreams.claude_agent.selftest import run_checks
 
     return partial(claude.start, partial(run_checks, settings, dialect_of) if settings.claude.self_test else None)
-
-
-def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arrival], Plan]:
-    def plan(model: str, arrival: Arrival) -> Plan:
-        return plan_request(registry, model, arrival.codec.name, spoken, prefix=arrival.prefix, headers=arrival.headers)
-
-    return plan
-
-
-def _lister(
-    registry: Registry, spoken: tuple[str, ...], claude: "ClaudeAgent | None", opencode: "OpenCodeServer | None"
-) -> Callable[[Codec, str | None, str | None, Mapping[str, str]], bytes]:
-    def models(codec: Codec, prefix: str | None, model: str | None, query: Mapping[str, str]) -> bytes:
-        if model is not None:
-            return codec.encode_model(find_model(registry, model, prefix))
-        cards = list_models(registry, prefix, claude_shaped=codec.lists_claude_shaped, spoken=(*spoken, *MODEL_KINDS))
-        if claude is not None and prefix in (None, claude.provider) and registry.providers[claude.provider].pattern:
-            listed = {card.id for card in cards}
-            cards = [*cards, *(card for card in claude.cards() if card.id not in listed)]
-        if (
-            opencode is not None
-            and prefix in (None, opencode.provider)
-            and registry.providers[opencode.provider].pattern
-        ):
-            cards = [*cards, *addressed(opencode.provider, opencode.cards(), claude_shaped=codec.lists_claude_shaped)]
-        return codec.encode_page(cards, query) if query and codec.encode_page else codec.encode_models(cards)
-
-    return models
 
 
 def listen(host: str, port: int) -> socket.socket:
