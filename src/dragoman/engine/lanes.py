@@ -304,7 +304,11 @@ def _conformity(request: Request, attempt: Attempt) -> "Conformity | None":
     """Return what the answer is held to under the policy `strict`; None: nothing, or its client lets the model stray."""
     if attempt.losses != "strict" or request.output is None or request.output.strict is False:
         return None
-    from dragoman.transforms.conformity import Conformity  # noqa: PLC0415 - not before it is needed
+    try:
+        from dragoman.transforms.conformity import Conformity  # noqa: PLC0415 - not before it is needed
+    except ModuleNotFoundError as missing:
+        problem = f"this gateway cannot hold an answer to a schema: it runs without `{missing.name}`"
+        raise UnsupportedError(problem, param="schema", hint="ask without the loss policy `strict`") from None
 
     return Conformity(request.output)
 

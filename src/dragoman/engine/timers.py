@@ -5,13 +5,29 @@ A timer of the event loop costs several microseconds; one of these costs a look-
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 GRAIN: Final = 0.02
 
 
 def _nothing() -> None:
     """What a timer calls that has gone off or was cancelled."""
+
+
+class Cancellable(Protocol):
+    """Something that will be called."""
+
+    def cancel(self) -> None:
+        """Do not call. Cancelled again, or after the call, this does nothing."""
+
+
+class AnyTimers(Protocol):
+    """The timers of one event loop."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def later(self, seconds: float, callback: Callable[[], object]) -> Cancellable:
+        """Have `callback` called in `seconds`."""
 
 
 class Timer:
@@ -77,15 +93,35 @@ class Timers:
                 bucket.pop().go_off()
 
 
-_last: Timers | None = None
+class LoopTimers:
+    """Each timer is one of the loop's: for runtimes in which a timer belongs to the request that set it, and ends with it.
+
+    https://developers.cloudflare.com/workers/runtime-apis/context/
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+
+    def later(self, seconds: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        """Have `callback` called in `seconds`."""
+        return self.loop.call_later(seconds, callback)
 
 
-def later(seconds: float, callback: Callable[[], object]) -> Timer:
+_last: AnyTimers | None = None
+
+
+def use(timers: AnyTimers) -> None:
+    """Take `timers` for their loop from now on."""
+    global _last  # noqa: PLW0603 - as below
+    _last = timers
+
+
+def later(seconds: float, callback: Callable[[], object]) -> Cancellable:
     """Have `callback` called in `seconds`, or up to `GRAIN` later, in the running loop."""
     return running().later(seconds, callback)
 
 
-def running() -> Timers:
+def running() -> AnyTimers:
     """Return the timers of the running loop. A process has one; two that take turns get new ones at each turn."""
     global _last  # noqa: PLW0603 - a look-up by loop costs more than the timer
     loop, timers = asyncio.get_running_loop(), _last
