@@ -4,8 +4,11 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Final
 
 from tools.docs import ROOT
+
+_MADE: Final = shutil.ignore_patterns("node_modules", ".wrangler", "python_modules", "package-lock.json")
 
 
 class NodeProject:
@@ -14,9 +17,10 @@ class NodeProject:
     def __init__(self, folder: str, tree: Path) -> None:
         """Install `folder` (below the project's root) at the same place below `tree`, in copies of what it refers to."""
         self.path = tree / folder
-        shutil.copytree(ROOT / "deploy", tree / "deploy", ignore=shutil.ignore_patterns("node_modules", ".wrangler"))
-        if not (tree / "src").exists():
-            (tree / "src").symlink_to(ROOT / "src")
+        shutil.copytree(ROOT / "deploy", tree / "deploy", ignore=_MADE)
+        shutil.copytree(ROOT / "src", tree / "src", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, tree)
         self.environment = {
             **os.environ,
             "PATH": f"{self.path}/node_modules/node/bin:{self.path}/node_modules/.bin:{os.environ['PATH']}",

@@ -1,5 +1,5 @@
 // What workerd does with a Python Worker, as far as Node can: the uploaded modules in Pyodide, requests from a real socket.
-// node test/harness.mjs FOLDER '{"vars": {...}, "origins": {"https://opencode.ai": "http://127.0.0.1:1"}}'
+// node test/harness.mjs FOLDER '{"port": 4747, "vars": {...}, "origins": {"https://opencode.ai": "http://127.0.0.1:1"}}'
 
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { loadPyodide } from "pyodide";
 
 const folder = resolve(process.argv[2]);
-const { vars = {}, origins = {} } = JSON.parse(process.argv[3] ?? "{}");
+const { port = 0, vars = {}, origins = {} } = JSON.parse(process.argv[3] ?? "{}");
 
 // Tests have no network: what would go to one of these origins goes to another.
 const fetchOutside = globalThis.fetch;
@@ -69,5 +69,5 @@ from workers import Request
 async def handle(request, context, env):
     return await entry.Default(context, env).fetch(Request(request))
 `);
-server.listen(0, "127.0.0.1", () => console.log(`listens on ${server.address().port}`));
+server.listen(port, "127.0.0.1", () => console.log(`listens on ${server.address().port}`));
 process.on("SIGTERM", () => process.exit(0));
