@@ -9,7 +9,7 @@ from dragoman.engine.client import Headers
 from dragoman.engine.errors import UpstreamCutError
 from dragoman.engine.models import ModelReply
 from dragoman.engine.relay import EarlyBeats, Heartbeat, drain, relay
-from dragoman.engine.timers import running
+from dragoman.engine.timers import Timers, running
 from dragoman.engine.watch import ClientWatch
 from dragoman.ir.events import Event, ReplyStart
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
@@ -98,7 +98,9 @@ class PaperStage:
 
 def timers() -> int:
     """Return how many coarse timers the running loop still has."""
-    return len(running())
+    coarse = running()
+    assert isinstance(coarse, Timers)
+    return len(coarse)
 
 
 async def carried(client: PaperClient, *items: Read, seconds: float = 10.0) -> PaperClient:
