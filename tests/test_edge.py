@@ -5,16 +5,19 @@ import json
 import logging
 import subprocess
 import sys
+import tomllib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from dragoman.edge import Edge, build
+from dragoman.engine.javascript import byte_text
 from dragoman.engine.timers import LoopTimers, running
 from dragoman.settings import SettingsError
 from dragoman.upstreams.fetch import FetchUpstream
 from tests.support.javascript import Request, Response, Signal, Stream, javascript
+from tools.docs import ROOT
 
 ASKED = {"model": "demo/echo", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]}
 
@@ -156,8 +159,29 @@ def test_wrong_settings_are_a_500_that_shows_none_of_them() -> None:
     asyncio.run(check())
 
 
+def test_a_header_is_its_bytes_whatever_the_runtime_reads_in_them() -> None:
+    async def check() -> None:
+        response, task = await asked(Request("GET", "/", origin="https://\N{SNOWMAN}.example"))
+        await task
+        assert response.status == 403
+
+    asyncio.run(check())
+    assert byte_text("\N{SNOWMAN}").encode("latin-1") == "\N{SNOWMAN}".encode()
+    assert byte_text("\xe9").encode("latin-1") == b"\xe9"
+
+
 def test_it_needs_nothing_that_pyodide_lacks() -> None:
     lacking = ("click", "httptools", "httpx2", "jsonschema", "ruamel", "tomlkit", "uvicorn", "uvloop")
     program = f"import sys, dragoman.edge; print([name for name in {lacking} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_pyodide_is_asked_for_msgspec_alone_and_for_the_locked_one() -> None:
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    (only,) = (one for one in dependencies if "sys_platform != 'emscripten'" not in one)
+    assert only.startswith("msgspec")
+    packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    (locked,) = (one["version"] for one in packages if one["name"] == "msgspec")
+    words = json.loads((ROOT / "deploy/cloudflare-edge/package.json").read_text())["scripts"]["modules"].split()
+    assert f"msgspec=={locked}" in words

@@ -62,11 +62,11 @@ class Edge:
             except SettingsError as error:
                 _LOG.error("%s", error)
                 return self._javascript.scope.Response.new(_WRONG, status=500)
+        # One timer for all would be the first request's, and be gone with it.
+        use(LoopTimers(asyncio.get_running_loop()))
         return await answer(self._app, request, self._javascript, wait_until)
 
     def _start(self, variables: Mapping[str, str]) -> App:
-        # One timer for all would be the first request's, and be gone with it.
-        use(LoopTimers(asyncio.get_running_loop()))
         handler = logging.StreamHandler()
         handler.setFormatter(JsonFormatter())
         log = logging.getLogger("dragoman")

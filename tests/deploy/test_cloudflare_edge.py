@@ -226,6 +226,25 @@ def test_a_stream_that_breaks_off_ends_in_an_error(pair: Pair) -> None:
     assert LANE.fails(body)
 
 
+def test_silence_is_filled_with_signs_of_life(project: NodeProject, bundle: str) -> None:
+    with ExactUpstream() as upstream:
+        upstream.answers(stream_answer(LANE.start, LANE.content, stays=True), silence())
+        variables = {"DRAGOMAN_SERVER_HEARTBEAT_S": "0.2"}
+        with working(project, variables, {"https://opencode.ai": upstream.url}) as url:
+            for _ in range(2):
+                body = {
+                    "model": "glm-5.3",
+                    "max_tokens": 9,
+                    "stream": True,
+                    "messages": [{"role": "user", "content": "hi"}],
+                }
+                with httpx2.stream(
+                    "POST", f"{url}/go/v1/messages", json=body, headers={"x-api-key": CLIENT_KEY}
+                ) as reply:
+                    lines = (line for line in reply.iter_lines() if line == "event: ping")
+                    assert [next(lines), next(lines)] == ["event: ping"] * 2
+
+
 def test_an_upstream_that_is_not_there_is_a_502(project: NodeProject, bundle: str) -> None:
     with working(project, origins={"https://opencode.ai": f"http://127.0.0.1:{free_port()}"}) as url:
         body = {"model": "glm-5.3", "messages": [{"role": "user", "content": "hi"}]}

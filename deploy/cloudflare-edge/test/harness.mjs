@@ -19,7 +19,16 @@ globalThis.fetch = (url, options) => {
 const python = await loadPyodide();
 python.mountNodeFS("/session", folder);
 // What workerd gives the SDK.
-const context = { waitUntil: (promise) => void promise };
+const context = {
+  async waitUntil(promise) {
+    const kept = promise.copy();
+    try {
+      await kept;
+    } finally {
+      kept.destroy();
+    }
+  },
+};
 python.registerJsModule("_cloudflare_compat_flags", { python_request_headers_preserve_commas: true });
 python.registerJsModule("_pyodide_entrypoint_helper", {
   cloudflareWorkersModule: { env: vars, waitUntil: context.waitUntil },

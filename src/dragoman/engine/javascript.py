@@ -21,3 +21,8 @@ class JavaScript:
 
     def __repr__(self) -> str:
         return "JavaScript()"
+
+
+def byte_text(text: str) -> str:
+    """Return a header's value with one character for each byte on the wire: a runtime may have read UTF-8 in it."""
+    return text if all(character <= "\xff" for character in text) else text.encode().decode("latin-1")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from dragoman.engine.javascript import JavaScript
+from dragoman.engine.javascript import JavaScript, byte_text
 from dragoman.server.app import App
 from dragoman.server.connection import ON_DISCONNECT, Message, OnLost, Scope
 
@@ -157,7 +157,7 @@ def _scope(request: Any) -> dict[str, Any]:  # noqa: ANN401 - a JavaScript Reque
         "path": unquote(url.path),
         "raw_path": url.path.encode(),
         "query_string": url.query.encode(),
-        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers],
+        "headers": [(name.encode("latin-1"), byte_text(value).encode("latin-1")) for name, value in request.headers],
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman.engine.errors import UpstreamCutError, UpstreamTimeoutError, UpstreamUnreachableError
-from dragoman.engine.javascript import JavaScript
+from dragoman.engine.javascript import JavaScript, byte_text
 from dragoman.engine.ports import Call, Timeouts
 from dragoman.ir.failures import DragomanError, RequestError
 from dragoman.upstreams.http_request import METHODS_WITH_BODY, TRANSPORT_HEADERS, encode_head, split_url
@@ -70,7 +70,8 @@ class FetchReply:
     def __init__(self, response: Any, abort: Any, javascript: JavaScript, origin: str, idle: float) -> None:  # noqa: ANN401 - JavaScript's own objects
         """`abort` is the controller of the call, `idle` the seconds of silence that are allowed."""
         self.status: int = response.status
-        self.headers: Mapping[str, str] = {name: value for name, value in response.headers if name not in _UNPACKED}
+        headers = ((name, byte_text(value)) for name, value in response.headers if name not in _UNPACKED)
+        self.headers: Mapping[str, str] = dict(headers)
         self._reader = response.body.getReader() if response.body else None
         self._abort = abort
         self._javascript = javascript
@@ -100,7 +101,9 @@ class FetchReply:
             return self._taken(pending)
         if nudged in done:
             return b""
-        raise self._given_up(UpstreamTimeoutError(f"`{self._origin}` fell silent in its body for {self._idle:g} seconds"))
+        raise self._given_up(
+            UpstreamTimeoutError(f"`{self._origin}` fell silent in its body for {self._idle:g} seconds")
+        )
 
     def nudge(self) -> None:
         """Make a pending `read` return `b""`."""
