@@ -4,6 +4,7 @@ workerd cannot run Python here: it fetches its interpreter from a network that t
 Pyodide with the same `fetch`, `Request`, `Response` and streams; `test/harness.mjs` is the rest.
 """
 
+import gzip
 import json
 import os
 import re
@@ -146,15 +147,14 @@ def test_the_pyodide_of_the_tests_is_that_of_the_compatibility_date(project: Nod
 
 def sent(pair: Pair, port: int, lane: Lane, answer: Answer, model: str, *, streams: bool) -> tuple[object, Asked]:
     """Return what the client got, and what the upstream was asked. What is random or a time of day stands as its place."""
-    pair.upstream.answers(answer)
+    pair.upstream.answers(*[answer] * 4)  # it may be asked again
     headers = {"content-type": "application/json", "authorization": f"Bearer {CLIENT_KEY}"}
     connection = HTTPConnection("127.0.0.1", port, timeout=20)
     path = lane.path(streams=streams).replace("some-model", model)
     connection.request("POST", path, lane.request(streams=streams).replace(b"some-model", model.encode()), headers)
     response = connection.getresponse()
-    kept = {
-        name.lower(): value for name, value in response.getheaders() if name.lower().startswith(("content-t", "x-d"))
-    }
+    rows = ((name.lower(), value) for name, value in response.getheaders())
+    kept = sorted(row for row in rows if row[0].startswith(("content-t", "retry-", "x-d", "x-should-")))
     reply = (response.status, kept, settled(response.read()))
     connection.close()
     return reply, pair.upstream.wait()
@@ -182,6 +182,62 @@ def test_a_recording_gives_the_same_bytes_as_natively(pair: Pair, client: str, c
         assert edge[1].path == native[1].path
         assert settled(edge[1].body) == settled(native[1].body)
         assert own(edge[1]) == own(native[1])
+
+
+@pytest.mark.parametrize("lane", [LANE, Lane("chat", "chat")], ids=str)
+@pytest.mark.parametrize("name", ["refused", "limited", "moved", "packed", "no JSON", "empty", "cut"])
+def test_what_goes_wrong_at_an_upstream_is_told_as_natively(pair: Pair, lane: Lane, name: str) -> None:
+    answer = {
+        "refused": json_answer({"error": {"message": "no", "type": "invalid_request_error", "param": "tools"}}, 400),
+        "limited": json_answer({"error": {"message": "no"}}, 429, {"retry-after": "700", "x-should-retry": "false"}),
+        "moved": json_answer(b"", 302, {"location": "http://127.0.0.1:1/elsewhere"}),
+        "packed": json_answer(gzip.compress(json.dumps(lane.whole).encode()), 200, {"content-encoding": "gzip"}),
+        "no JSON": json_answer(b"<html>", 400, {"content-type": "text/html"}),
+        "empty": json_answer(lane.silence),
+        "cut": Answer((json_answer(lane.whole).pieces[0][:-9],), closes=True),
+    }[name]
+    native, edge = (
+        sent(pair, port, lane, answer, f"{name[:2]}-{lane.client}", streams=False)[0] for port in pair.ports
+    )
+    assert without_reason(edge) == without_reason(native)
+
+
+def without_reason(reply: object) -> str:
+    """Return `reply` without a transport's own words about a cut."""
+    return re.sub(r'(before the end of the body)[^"]*', r"\1", str(reply))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/messages", b"{"),
+        ("POST", "/v1/messages", b'{"model":"chat/m","max_tokens":"many","messages":[]}'),
+        ("POST", "/v1/chat/completions", b'{"model":"nobody/knows","messages":[]}'),
+        ("POST", "/v1/responses", b"\xff"),
+        ("GET", "/v1/messages", b""),
+        ("GET", "/nowhere?key=a%20b", b""),
+        ("GET", "/v1/models", b""),
+        ("GET", "/v1beta/models?pageSize=2", b""),
+        ("POST", "/chat/v1/messages/count_tokens", b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'),
+        ("GET", "/openapi.json", b""),
+        ("OPTIONS", "/v1/messages", b""),
+        ("HEAD", "/ping", b""),
+    ],
+)
+def test_what_needs_no_upstream_is_answered_as_natively(pair: Pair, method: str, path: str, body: bytes) -> None:
+    headers = {"content-type": "application/json", "x-api-key": CLIENT_KEY}
+    replies = [
+        httpx2.request(method, f"http://127.0.0.1:{port}{path}", content=body, headers=headers, timeout=20)
+        for port in pair.ports
+    ]
+    native, edge = ((one.status_code, settled(one.content), plain(one.headers)) for one in replies)
+    assert edge == native
+
+
+def plain(headers: httpx2.Headers) -> dict[str, str]:
+    """Return the headers that are not one server's own."""
+    own = {"connection", "content-length", "date", "keep-alive", "transfer-encoding", "x-request-id"}
+    return {name: value for name, value in headers.items() if name not in own}
 
 
 def own(asked: Asked) -> dict[str, str]:
