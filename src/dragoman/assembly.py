@@ -13,9 +13,10 @@ from dragoman.routing.names import addressed, find_model, list_models
 from dragoman.routing.plan import Plan, plan_request
 from dragoman.routing.registry import Registry
 from dragoman.routing.specs import CLAUDE_AGENT, MODEL_KINDS, OPENCODE_SERVER, SCRIPTED
-from dragoman.server.app import App, Gateway
+from dragoman.server.app import App
 from dragoman.server.auth import OriginCheck
 from dragoman.server.clocks import RandomIds, SystemClock
+from dragoman.server.gateway import Gateway
 from dragoman.server.health import Connections, health
 from dragoman.server.pages import Page, about, json_page, openapi, text_page
 from dragoman.server.router import Router

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.codec import Audience, Codec, Target
-from dragoman.engine.client import Arrival
+from dragoman.engine.client import Arrival, ClientHeaders
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Finish, Reply
 from dragoman.ir.request import (
@@ -126,7 +126,7 @@ def arrived(codec: Codec, body: bytes, path: str) -> Arrival:
     router = Router([codec], ())
     found = (router.find("POST", base + path.partition("?")[0]) for base in ("", "/v1", "/v1beta"))
     match = next(match for match in found if match)
-    return Arrival("req_1", codec, {}, body, model=match.model, streams=match.streams)
+    return Arrival("req_1", codec, ClientHeaders({}), body, model=match.model, streams=match.streams)
 
 
 def _carried(request: Request, *path: Codec) -> dict[str, object]:

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from dragoman.codec import Codec
-from dragoman.engine.client import Arrival
+from dragoman.engine.client import Arrival, ClientHeaders
 from dragoman.engine.counting import count_tokens
 from dragoman.engine.parts import Parts
 from dragoman.ir.failures import DragomanError
@@ -123,7 +123,7 @@ def counted(upstream: ExactUpstream, body: dict[str, Any]) -> tuple[str | None, 
             store=MemoryStore(SystemClock.monotonic, idle_seconds=1, max_rows=10, max_bytes=1000),
             replies=MemoryStore(SystemClock.monotonic, idle_seconds=1, max_rows=10, max_bytes=1000),
         )
-        arrival = Arrival("req_1", COUNTING, {}, json.dumps(body).encode())
+        arrival = Arrival("req_1", COUNTING, ClientHeaders({}), json.dumps(body).encode())
         try:
             return await count_tokens(parts, arrival, client)  # type: ignore[arg-type] # answers are all it gets
         finally:

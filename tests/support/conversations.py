@@ -12,7 +12,7 @@ import msgspec
 from dragoman.catalog import UNKNOWN
 from dragoman.codec import Audience, Codec, Peek, Source, Target
 from dragoman.dialects import Dialect
-from dragoman.engine.client import Arrival
+from dragoman.engine.client import Arrival, ClientHeaders
 from dragoman.engine.lanes import Errand, RawLane, TranslatedLane
 from dragoman.engine.ports import Store
 from dragoman.ir.collecting import collect, expand
@@ -109,7 +109,7 @@ def _errand(client: Client, upstream: Upstream, body: bytes, store: Store, *, st
         losses="warn",
     )
     return Errand(
-        arrival=Arrival("req_1", client.codec, {}, body, key="sk-client"),
+        arrival=Arrival("req_1", client.codec, ClientHeaders({}), body, key="sk-client"),
         peek=Peek(MODEL, streams),
         attempt=attempt,
         upstream=upstream.codec,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -11,6 +11,17 @@ from dragoman.settings import LossPolicy
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Response headers: lower-case name and value."""
+
+
+class ClientHeaders(dict[str, str]):
+    """A request's headers, by lower-case name. One object stands for all the requests whose head is the same."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self, rows: Mapping[str, str]) -> None:
+        super().__init__(rows)
+        self.sent: tuple[Any, ...] = ()
+        """What the last call's headers were made for, and they themselves: the next one's are most likely the same."""
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -25,7 +36,7 @@ class Arrival(msgspec.Struct, frozen=True):
 
     request_id: str
     codec: Codec
-    headers: Mapping[str, str]
+    headers: ClientHeaders
     body: bytes
     prefix: str | None = None
     key: str | None = None

@@ -61,8 +61,8 @@ class Errand(msgspec.Struct, frozen=True):
         """The client's protocol."""
         return self.arrival.codec
 
-    def call(self, path: str, headers: Sequence[tuple[str, str]], body: bytes, session: str | None) -> Call:
-        """Return the call to `path` of the upstream, signed in, with the session it should stick to."""
+    def signed(self, headers: Sequence[tuple[str, str]], session: str | None) -> tuple[tuple[str, str], ...]:
+        """Return the headers of the call: `headers`, signed in, with the session it should stick to."""
         attempt = self.attempt
         rows = [*headers, *attempt.headers]
         if self.key:
@@ -72,7 +72,18 @@ class Errand(msgspec.Struct, frozen=True):
             rows.append((attempt.session_header, session))
         if attempt.beta:
             rows = with_item(rows, "anthropic-beta", attempt.beta)
-        return Call("POST", attempt.base_url + path, tuple(rows), body)
+        return tuple(rows)
+
+    def passed_on(self, session: str | None) -> tuple[tuple[str, str], ...]:
+        """Return the client's own headers as those of the call, signed in.
+
+        They are the last call's when the client's are the same and go to the same place.
+        """
+        headers = self.arrival.headers
+        if headers.sent[:-1] != (self.attempt, self.key, session):
+            headers.sent = (self.attempt, self.key, session, self.signed(upward(headers), session))
+        rows: tuple[tuple[str, str], ...] = headers.sent[-1]
+        return rows
 
 
 class RawLane:
@@ -104,7 +115,7 @@ class RawLane:
         session = errand.identity.session
         if attempt.session_header and session is None:
             session = conversation(decode(body, Ledger()))
-        return errand.call(path, upward(errand.arrival.headers), body, session)
+        return Call("POST", attempt.base_url + path, errand.passed_on(session), body)
 
     def estimate(self) -> int:
         """Return about how many tokens the request has. Raises RequestError for a body that only the upstream understands."""
@@ -174,7 +185,7 @@ class TranslatedLane:
             *upstream.headers(attempt.dialect),
             *chosen(errand.arrival.headers, attempt.forward_headers),
         ]
-        return errand.call(path, headers, body, session)
+        return Call("POST", attempt.base_url + path, errand.signed(headers, session), body)
 
     def estimate(self) -> int:
         """Return about how many tokens the request has."""

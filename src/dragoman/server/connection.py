@@ -22,6 +22,11 @@ ON_DISCONNECT: Final = "dragoman.on_disconnect"
 
 The callback is called once, when the client is lost before its reply is complete, with the task that answers it.
 """
+KNOWN_HEAD: Final = "dragoman.known_head"
+"""An extension in the scope of a request whose head is, byte for byte but for the body's length, that of the connection's last.
+
+It is one object for all of them; its `meaning` is the application's: what it read in that head and need not read again.
+"""
 
 
 class ClientLeftError(Exception):

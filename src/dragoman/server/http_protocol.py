@@ -15,7 +15,8 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from dragoman.engine.gathering import GatheredTransport
-from dragoman.server.connection import ON_DISCONNECT, Scope
+from dragoman.server.connection import KNOWN_HEAD, ON_DISCONNECT, Scope
+from dragoman.server.heads import KnownHead
 from dragoman.server.http_exchange import NEVER, App, Headers, HttpExchange, Waiters
 from dragoman.server.http_replies import BROKEN, MALFORMED, TOO_LONG, TOO_SLOW, UNKNOWN_VERSION
 
@@ -33,6 +34,8 @@ LINGER_SECONDS: Final = 2.0
 _LOG: Final = logging.getLogger("dragoman.server")
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _NO_LINE: Final = (b"", b"")
+_VAIN_LESSONS: Final = 8
+"""Heads in a row that are learned and not met again, after which the connection's are taken to differ always."""
 
 
 class _RefusedError(Exception):
@@ -57,6 +60,9 @@ class HttpProtocol(asyncio.Protocol):
         "_is_mixed",
         "_is_read_paused",
         "_keep_alive_seconds",
+        "_known",
+        "_latest",
+        "_lessons",
         "_line",
         "_next_look",
         "_now",
@@ -105,6 +111,9 @@ class HttpProtocol(asyncio.Protocol):
         self._line = _NO_LINE
         self._url = b""
         self._headers: Headers = []
+        self._latest: Headers = []
+        self._known: KnownHead | None = None
+        self._lessons = _VAIN_LESSONS
         self._receiving: HttpExchange | None = None
         self._upgrade: Headers = []
         self._unread = 0
@@ -194,6 +203,12 @@ class HttpProtocol(asyncio.Protocol):
         parser = self._parser
         if parser is None:
             return
+        fresh = data if isinstance(data, bytes) and self._receiving is None and not self._is_in_head else None
+        if fresh is not None and self._known is not None:
+            body = self._known.body_of(fresh)
+            if body is not None:
+                self._take_alike(self._known, body)
+                return
         if len(data) > self._room and self._receiving is None:
             # A head may be in there: no more of it than is allowed is to pass unseen.
             view = memoryview(data)
@@ -214,6 +229,8 @@ class HttpProtocol(asyncio.Protocol):
             self._look_at_head(len(data))
         elif self._receiving is not None:
             self._look_at_body(self._receiving, len(data))
+        elif fresh is not None and self._lessons:
+            self._learn(fresh)
 
     def _look_at_head(self, size: int) -> None:
         """Keep a head that is not there yet within its limits."""
@@ -284,12 +301,16 @@ class HttpProtocol(asyncio.Protocol):
             self._read_line(parser)
             keeps_alive = keeps_alive and self._template["http_version"] == "1.1"
         scope = self._template.copy()
-        scope["headers"] = headers
-        scope["state"] = self._app_state.copy()
-        exchange = HttpExchange(self, scope, headers, keeps_alive=keeps_alive)
-        scope["extensions"] = {ON_DISCONNECT: exchange.call_when_lost}
-        self._receiving = exchange
+        scope["headers"] = self._latest = headers
+        self._receiving = exchange = HttpExchange(self, scope, headers, keeps_alive=keeps_alive)
         self._is_last = not keeps_alive
+        if not keeps_alive:
+            self._known = None
+        self._begin(exchange, scope, {ON_DISCONNECT: exchange.call_when_lost})
+
+    def _begin(self, exchange: HttpExchange, scope: Scope, extensions: dict[str, Any]) -> None:
+        scope["state"] = self._app_state.copy()
+        scope["extensions"] = extensions
         self._unread = 0
         self._room = MAX_HEAD
         self._deadline = NEVER
@@ -299,6 +320,22 @@ class HttpProtocol(asyncio.Protocol):
             self._queue.append((exchange, scope))
             if len(self._queue) >= MAX_QUEUE:
                 self._pause_reading()
+
+    def _learn(self, data: bytes) -> None:
+        """Keep the head of a request that came in one piece: the next one's may be the same."""
+        self._lessons -= 1
+        if not self._is_last and self._line is not _NO_LINE:
+            self._known = KnownHead.learn(data, self._latest, self._template.copy()) or self._known
+
+    def _take_alike(self, head: KnownHead, body: bytes) -> None:
+        """Have a request answered whose head is the last one's: there is nothing in it to parse."""
+        self._lessons = _VAIN_LESSONS
+        scope = head.scope(len(body))
+        exchange = HttpExchange(self, scope, scope["headers"], keeps_alive=True)
+        if body:
+            exchange.pieces.append(body)
+        exchange.is_whole = True
+        self._begin(exchange, scope, {ON_DISCONNECT: exchange.call_when_lost, KNOWN_HEAD: head})
 
     def _read_line(self, parser: HttpRequestParser) -> None:
         """Put into the scope what the request's first line says. It seldom changes on a connection: that is kept."""

@@ -79,27 +79,34 @@ def encode_head(call: Call, target: Target) -> bytes:
 
     Raises ValueError, naming the header but not its value, when one could break out of its line.
     """
-    lines = [f"{call.method} {target.path} HTTP/1.1", f"host: {target.authority}"]
-    lines += [f"{name}: {value}" for name, value in call.headers if name not in TRANSPORT_HEADERS]
+    lines = _encode_lines(call.method, target, call.headers)
     if call.body or call.method in METHODS_WITH_BODY:
-        lines.append(f"content-length: {len(call.body)}")
+        return b"%bcontent-length: %d\r\n\r\n" % (lines, len(call.body))
+    return lines + b"\r\n"
+
+
+@lru_cache(maxsize=256)
+def _encode_lines(method: str, target: Target, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Return the lines of a head that do not depend on the body. A conversation's next call has the same ones."""
+    lines = [f"{method} {target.path} HTTP/1.1", f"host: {target.authority}"]
+    lines += [f"{name}: {value}" for name, value in headers if name not in TRANSPORT_HEADERS]
     text = "\r\n".join(lines)
     # One count over the whole head is cheaper than a look at every value: more breaks than joins means a smuggled one.
     breaks = len(lines) - 1
     if text.count("\n") != breaks or text.count("\r") != breaks or "\0" in text:
-        raise ValueError(_why_refused(call))
+        raise ValueError(_why_refused(method, headers))
     try:
-        return f"{text}\r\n\r\n".encode("latin-1")
+        return f"{text}\r\n".encode("latin-1")
     except UnicodeEncodeError:
         # Without its cause: that one quotes the whole head, keys and all.
-        raise ValueError(_why_refused(call)) from None
+        raise ValueError(_why_refused(method, headers)) from None
 
 
-def _why_refused(call: Call) -> str:
-    for name, value in call.headers:
+def _why_refused(method: str, headers: tuple[tuple[str, str], ...]) -> str:
+    for name, value in headers:
         if not _fits_a_line(name + value):
             return f"the request header {name!a} holds a line break, a NUL or a character outside latin-1"
-    return f"the method {call.method!a} holds a line break, a NUL or a character outside latin-1"
+    return f"the method {method!a} holds a line break, a NUL or a character outside latin-1"
 
 
 def _fits_a_line(text: str) -> bool:
