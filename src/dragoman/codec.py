@@ -7,7 +7,7 @@ finds it by being there.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -18,7 +18,7 @@ from dragoman.ir.losses import Action, Ledger, Loss
 from dragoman.ir.reply import Reply, Usage
 from dragoman.ir.request import Request
 from dragoman.pipe import Transducer
-from dragoman.wire.sse import Frame
+from dragoman.wire.sse import Frame, SseReader
 
 
 class Operation(Enum):
@@ -110,11 +110,21 @@ class Peek(msgspec.Struct, frozen=True):
     """Whether OpenAI's `stream_options` are there."""
 
 
+NOTHING_MORE: Final[tuple[Sequence[Event], int]] = ((), 0)
+"""No event, and no bytes that would have said one."""
+
+
 class StreamDecoder(Protocol):
     """Reads one reply: frames to events. It may raise on anything the protocol forbids; the Receiver takes care of that."""
 
     def feed(self, frame: Frame) -> Sequence[Event]:
         """Return the events that `frame` brings."""
+
+    def go_on(self, packet: bytes) -> tuple[Sequence[Event], int]:
+        """Return deltas with which `packet` goes on like the last event, and how many bytes they are: whole events, unframed.
+
+        They are of one kind and one block. It is a short cut: 0 bytes do not mean that there are none.
+        """
 
     def flush(self) -> Sequence[Event]:
         """The stream has ended: return ReplyEnd if what came was a whole reply, nothing otherwise."""
@@ -206,7 +216,7 @@ class Codec:
     encode_request: Callable[[Request, Target, Ledger], bytes]
     decode_reply: Callable[[bytes, Source], Reply]
     stream_decoder: Callable[[Source], StreamDecoder]
-    framing: Callable[[], Transducer[bytes, list[Frame]]]
+    framing: Callable[[], SseReader]
     decode_failure: Callable[[int, Mapping[str, str], bytes], Failure]
     """(status, headers, body) of an answer that is not a reply."""
 

@@ -43,6 +43,39 @@ def test_a_text_that_stands_once_is_enough(first: str, second: str) -> None:
     assert learned(f"once {first}").read(event(second)) == second
 
 
+def packet(*texts: str) -> bytes:
+    return b"".join(b"data: %b\n\n" % event(text) for text in texts)
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=40))
+def test_events_that_are_alike_are_read_together(texts: list[str]) -> None:
+    likeness, rest, read = learned("once"), packet(*texts), list[str]()
+    while rest:
+        found, size = likeness.read_all(rest)
+        assert size
+        read += found
+        rest = rest[size:]
+    assert read == texts
+
+
+@pytest.mark.parametrize(
+    ("rest", "texts"),
+    [
+        (b"data: [DONE]\n\n", ["a", "b"]),
+        (packet("c")[:-1], ["a", "b"]),
+        (packet("c")[:9], ["a", "b"]),
+        (b'data: {"id":"e","text":"c","note":"d","n":0}\n\n', []),
+        (b": a comment\n\n" + packet("c"), ["a", "b"]),
+        (packet("c").replace(b'"c"', b'"c"\n'), []),
+        (packet("c").replace(b'"c"', b'"c","text":"d"'), []),
+        (packet(""), []),
+    ],
+)
+def test_what_follows_alike_events_is_left(rest: bytes, texts: list[str]) -> None:
+    data = packet("a", "b") + rest
+    assert learned("once").read_all(data) == (texts, len(packet(*texts)))
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -12,7 +12,10 @@ _PATIENCE: Final = 4
 """How many events may be unlike the one before until nobody looks any more: some servers put a random field into each."""
 _PROBED: Final = "\x00 a text that nobody sends"
 _PROBE: Final = msgspec.json.encode(_PROBED)
+_AT_ONCE: Final = 2048
+"""Bytes that are cut apart at a time: to look for a long separator in more, CPython prepares itself anew for each."""
 _string_of: Final = msgspec.json.Decoder(str).decode
+_NONE: Final[tuple[list[str], int]] = ([], 0)
 
 
 class Likeness:
@@ -20,13 +23,15 @@ class Likeness:
 
     `text_of` parses an event and returns its text, None for an event that says anything else. What stands around a text is
     learned only when another text in its place is read as just that: one JSON string in the place of another changes
-    nothing else. It may raise msgspec.DecodeError.
+    nothing else. It may raise msgspec.DecodeError. `opening` is how such an event begins in the stream, up to its data.
     """
 
-    __slots__ = ("_after", "_before", "_is_known", "_patience", "_text_of")
+    __slots__ = ("_after", "_before", "_head", "_is_known", "_opening", "_patience", "_seam", "_tail", "_text_of")
 
-    def __init__(self, text_of: Callable[[bytes], str | None]) -> None:
+    def __init__(self, text_of: Callable[[bytes], str | None], opening: bytes = b"data: ") -> None:
         self._text_of = text_of
+        self._opening = opening
+        self._head = self._tail = self._seam = b""
         self._before = self._after = b""
         self._is_known = False
         self._patience = _PATIENCE
@@ -40,6 +45,30 @@ class Likeness:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
+    def read_all(self, packet: bytes) -> tuple[list[str], int]:
+        """Return the texts of events like the learned one with which `packet` begins, and how many bytes they are.
+
+        There may be more of them behind those. None, and 0 bytes, when one of them is not like it after all.
+        """
+        if not self._is_known or not packet.startswith(self._head):
+            return _NONE
+        start, seam, tail = len(self._head), self._seam, self._tail
+        packet = packet[:_AT_ONCE]
+        last = packet.rfind(seam, start)
+        end = packet.find(tail, start if last < 0 else last + len(seam))
+        if end < 0:
+            if last < 0:
+                return _NONE
+            end = last  # the last one is not whole yet
+        pieces = packet[start:end].split(seam)
+        if packet.count(b"\n", start, end) != (len(pieces) - 1) * seam.count(b"\n"):
+            return _NONE
+        try:
+            texts = [_string_of(piece) for piece in pieces]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return _NONE
+        return (texts, end + len(tail)) if all(texts) else _NONE
+
     def learn(self, data: bytes, text: str) -> None:
         """Take note of an event that had to be parsed, and turned out to hold nothing but `text`."""
         if not self._patience:
@@ -49,6 +78,9 @@ class Likeness:
         before, found, after = data.partition(written)
         self._before, self._after = before, after
         self._is_known = bool(found) and self._is_place_of_text()
+        self._head = self._opening + before
+        self._tail = after + b"\n\n"
+        self._seam = self._tail + self._head
 
     def _is_place_of_text(self) -> bool:
         try:

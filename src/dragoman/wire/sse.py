@@ -42,7 +42,7 @@ class SseReader:
         if self._at_start and not self._partial and chunk.startswith((b"data: ", b"event: ")):
             self._at_start = False  # no byte order mark
         if self._at_start or self._after_cr or b"\r" in chunk:
-            if self._is_between_events and (windows := _usual_windows_frames(chunk)) is not None:
+            if self.is_between_events and (windows := _usual_windows_frames(chunk)) is not None:
                 return windows
             chunk = self._normalised(chunk)
         frames: list[Frame] = []
@@ -56,7 +56,7 @@ class SseReader:
         return frames
 
     @property
-    def _is_between_events(self) -> bool:
+    def is_between_events(self) -> bool:
         """Whether the next byte begins an event, and certainly no byte order mark."""
         return not (self._at_start or self._after_cr or self._partial or self._data or self._event)
 

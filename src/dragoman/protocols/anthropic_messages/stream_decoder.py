@@ -6,7 +6,7 @@ from typing import Final, assert_never
 import msgspec
 from msgspec import Raw
 
-from dragoman.codec import Source
+from dragoman.codec import NOTHING_MORE, Source
 from dragoman.ir.events import (
     ArgumentsDelta,
     BlockEnd,
@@ -23,7 +23,7 @@ from dragoman.ir.events import (
 from dragoman.ir.failures import UpstreamProtocolError
 from dragoman.ir.reply import Finish, Usage
 from dragoman.ir.request import Extra, Foreign, Reasoning, Text, ToolCall
-from dragoman.protocols.anthropic_messages import sealing, wire
+from dragoman.protocols.anthropic_messages import sealing, usual, wire
 from dragoman.protocols.anthropic_messages.errors import failure_of
 from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.reply import FINISH, SAID_TYPES, extras_of, to_usage
@@ -32,7 +32,8 @@ from dragoman.wire.arguments import is_object
 from dragoman.wire.likeness import Likeness
 from dragoman.wire.sse import Frame
 
-_event: Final = msgspec.json.Decoder(wire.StreamEvent).decode
+_usual: Final = msgspec.json.Decoder(usual.StreamEvent).decode
+_any: Final = msgspec.json.Decoder(wire.StreamEvent).decode
 _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _tag: Final = msgspec.json.Decoder(wire.Tag).decode
 _started: Final = msgspec.json.Decoder(wire.StartedMessage).decode
@@ -40,6 +41,7 @@ _ending: Final = msgspec.json.Decoder(wire.EndingDelta).decode
 _said: Final = msgspec.json.Decoder(wire.SaidBlock).decode
 
 _DONE: Final = b"[DONE]"
+_OPENING: Final = b"event: content_block_delta\ndata: "
 _EVENT_TYPES: Final = frozenset(
     {
         "content_block_delta",
@@ -117,11 +119,11 @@ class MessageDecoder:
         self._unsigned: set[int] = set()
         self._usage = Usage()
         self._extras: dict[str, Extra] = {}
-        self._ending: wire.EndingDelta | None = None
+        self._ending: usual.Ending | wire.EndingDelta | None = None
         self._is_done = False
         self._said: TextDelta | ReasoningDelta | None = None
         """The last words of the open block, if it goes on as it has: `_likeness` reads the next ones."""
-        self._likeness = Likeness(_words_alone)
+        self._likeness = Likeness(_words_alone, _OPENING)
 
     def feed(self, frame: Frame) -> Sequence[Event]:
         """Return the events that `frame` brings. What comes behind the end is not looked at: some servers add a price."""
@@ -144,28 +146,54 @@ class MessageDecoder:
                 if events:
                     self._learn(frame.data, events[0])
                 return events
-            case wire.ContentBlockStart(index, block):
-                return self._begin(index, block)
+            case usual.ContentBlockStart(index, block):
+                return self._open_said(index, block)
             case wire.ContentBlockStop(index):
                 return self._close(self._open.pop(index)) if index in self._open else ()
             case wire.Ping():
                 return ()
-            case wire.MessageStart(message):
+            case usual.MessageStart(message):
                 return self._start(message)
-            case wire.MessageDelta(delta, usage):
-                return self._finish(frame.data, delta, usage)
+            case usual.MessageDelta(delta, usage):
+                return self._finish(delta, usage)
             case wire.MessageStop():
                 return self._stop()
             case wire.ErrorEvent():
                 self._is_done = True
                 return (ReplyFailed(failure_of(msgspec.json.decode(frame.data))),)
             case _:
+                return self._take_parts(event, frame.data)
+
+    def _take_parts(
+        self, event: wire.MessageStart | wire.ContentBlockStart | wire.MessageDelta, data: bytes
+    ) -> Sequence[Event]:
+        """Take an event with more in it than usual: fields that only Anthropic has, a block of its own."""
+        match event:
+            case wire.MessageStart(raw):
+                self._keep(extras_of(_fields(raw)))
+                return self._start(_started(raw))
+            case wire.ContentBlockStart(index, raw):
+                return self._begin(index, raw)
+            case wire.MessageDelta(raw, usage):
+                self._keep(extras_of(_fields(data), _DELTA_FIELDS))
+                self._keep(extras_of(_fields(raw)))
+                return self._finish(_ending(raw), usage)
+            case _:
                 assert_never(event)
+
+    def go_on(self, packet: bytes) -> tuple[Sequence[Event], int]:
+        """Return deltas with which `packet` goes on like the last event, and how many bytes they are."""
+        said = self._said
+        if said is None or self._is_done:
+            return NOTHING_MORE
+        texts, size = self._likeness.read_all(packet)
+        kind, index = type(said), said.index
+        return [kind(index, text) for text in texts], size
 
     def _learn(self, data: bytes, event: Event) -> None:
         if isinstance(event, TextDelta | ReasoningDelta):
             if type(event) is not type(self._said) or event.index != self._said.index:
-                self._likeness = Likeness(_words_alone)
+                self._likeness = Likeness(_words_alone, _OPENING)
             self._said = event
             self._likeness.learn(data, event.text)
 
@@ -175,25 +203,30 @@ class MessageDecoder:
             return ()
         return self._stop()
 
-    def _start(self, raw: Raw) -> Sequence[Event]:
-        message = _started(raw)
+    def _start(self, message: usual.Started | wire.StartedMessage) -> Sequence[Event]:
         if self._id is not None:
             if message.id == self._id:
                 return ()
             raise UpstreamProtocolError(f"the upstream began message `{message.id}` inside message `{self._id}`")
         self._id = message.id
         self._usage = to_usage(message.usage)
-        self._keep(extras_of(_fields(raw)))
         return (ReplyStart(message.id, message.model, self._usage),)
 
     def _begin(self, wire_index: int, raw: Raw) -> Sequence[Event]:
+        kind = _tag(raw).type
+        if kind in SAID_TYPES:
+            return self._open_said(wire_index, _said(raw))
+        self._refuse_open(wire_index)
+        self._open[wire_index] = _Held(kind, raw)
+        return ()
+
+    def _refuse_open(self, wire_index: int) -> None:
         if wire_index in self._open:
             raise UpstreamProtocolError(f"the upstream opened content block {wire_index} twice")
-        kind = _tag(raw).type
-        if kind not in SAID_TYPES:
-            self._open[wire_index] = _Held(kind, raw)
-            return ()
-        block, index = _said(raw), self._next
+
+    def _open_said(self, wire_index: int, block: wire.SaidBlock) -> Sequence[Event]:
+        self._refuse_open(wire_index)
+        index = self._next
         self._next += 1
         self._open[wire_index] = index
         match block:
@@ -268,12 +301,9 @@ class MessageDecoder:
         self._next += 1
         return [BlockStart(index, block.whole()), BlockEnd(index)]
 
-    def _finish(self, data: bytes, raw: Raw, usage: wire.UsageCounts | None) -> list[Event]:
+    def _finish(self, ending: usual.Ending | wire.EndingDelta, usage: wire.UsageCounts | None) -> list[Event]:
         """The reason to stop and the final figures; blocks whose end the upstream forgot end here."""
-        ending = _ending(raw)
         self._usage = self._usage.merged(to_usage(usage))
-        self._keep(extras_of(_fields(data), _DELTA_FIELDS))
-        self._keep(extras_of(_fields(raw)))
         if ending.stop_reason is None and self._ending is not None:
             return []
         self._ending = ending
@@ -289,7 +319,7 @@ class MessageDecoder:
         return events
 
     def _stop(self) -> list[Event]:
-        ending = self._ending or wire.EndingDelta()
+        ending = self._ending or usual.Ending()
         if self._open and ending.stop_reason is None:
             raise UpstreamProtocolError("the upstream ended the message inside a content block")
         events = self._close_all()
@@ -307,6 +337,15 @@ class MessageDecoder:
 
     def _keep(self, extras: tuple[Extra, ...]) -> None:
         self._extras.update((extra.name, extra) for extra in extras)
+
+
+def _event(data: bytes) -> usual.StreamEvent | wire.StreamEvent:
+    event: usual.StreamEvent | wire.StreamEvent
+    try:
+        event = _usual(data)
+    except msgspec.ValidationError:
+        event = _any(data)
+    return event
 
 
 def _words_alone(data: bytes) -> str | None:

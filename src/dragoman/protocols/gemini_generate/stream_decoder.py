@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from dragoman.codec import Source
+from dragoman.codec import NOTHING_MORE, Source
 from dragoman.ir.events import (
     ArgumentsDelta,
     BlockEnd,
@@ -113,6 +113,10 @@ class ContentDecoder:
                 return self._feed_list(frame.data)
             raise
         return self._take(chunk, frame.data)
+
+    def go_on(self, packet: bytes) -> tuple[Sequence[Event], int]:  # noqa: ARG002 - each has figures of its own: none is like the last
+        """Return nothing."""
+        return NOTHING_MORE
 
     def flush(self) -> Sequence[Event]:
         """Return the reply's end when the model has said that it finished, or the prompt was blocked; nothing otherwise."""

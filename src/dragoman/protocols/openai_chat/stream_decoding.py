@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from dragoman.codec import Source
+from dragoman.codec import NOTHING_MORE, Source
 from dragoman.ir.events import (
     ArgumentsDelta,
     BlockEnd,
@@ -149,6 +149,18 @@ class ChatStreamDecoder:
         if len(events) == 1:
             self._learn(data, events[0])
         return events
+
+    def go_on(self, packet: bytes) -> tuple[Sequence[Event], int]:
+        """Return deltas with which `packet` goes on like the last event, and how many bytes they are."""
+        if self._is_over:
+            return NOTHING_MORE
+        if (index := self._text) is not None:
+            texts, size = self._texts.read_all(packet)
+            return [TextDelta(index, text) for text in texts], size
+        if (index := self._reasoning) is not None:
+            texts, size = self._thoughts.read_all(packet)
+            return [ReasoningDelta(index, text) for text in texts], size
+        return NOTHING_MORE
 
     def _learn(self, data: bytes, event: Event) -> None:
         match event:

@@ -5,6 +5,7 @@ system; later ones keep their place. What the model said in a row (thought, word
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Final, Literal
 
 import msgspec
@@ -98,6 +99,9 @@ _ECHOED_PLAIN: Final = (
     "user",
     "store",
 )
+_own_values: Final = attrgetter(*_OWN_FIELDS)
+_echoed_values: Final = attrgetter(*_ECHOED)
+_plain_values: Final = attrgetter(*_ECHOED_PLAIN)
 
 
 def decode_request(data: bytes, ledger: Ledger) -> Request:
@@ -240,8 +244,7 @@ def _decode_format(text_format: TextFormat | None) -> OutputFormat | None:
 
 
 def _own_extras(body: Body, options: TextOptions) -> Iterator[Extra]:
-    for name, matters in _OWN_FIELDS.items():
-        value: Raw = getattr(body, name)
+    for (name, matters), value in zip(_OWN_FIELDS.items(), _own_values(body), strict=True):
         if is_given(value) and bytes(value) != _SAYING_NOTHING.get(name):
             yield Extra(ORIGIN, name, value, matters(bytes(value)))
     if is_given(options.verbosity):
@@ -252,12 +255,10 @@ def _own_extras(body: Body, options: TextOptions) -> Iterator[Extra]:
 
 
 def _echo(body: Body) -> Iterator[Extra]:
-    for name in _ECHOED:
-        value: Raw = getattr(body, name)
+    for name, value in zip(_ECHOED, _echoed_values(body), strict=True):
         if is_given(value):
             yield Extra(ORIGIN, name, value)
-    for name in _ECHOED_PLAIN:
-        plain = getattr(body, name)
+    for name, plain in zip(_ECHOED_PLAIN, _plain_values(body), strict=True):
         if plain is not None:
             yield Extra(ORIGIN, name, Raw(msgspec.json.encode(plain)))
     if body.tools:

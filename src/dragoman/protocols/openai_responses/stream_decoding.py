@@ -11,7 +11,7 @@ from typing import Final, get_args
 import msgspec
 from msgspec import Raw
 
-from dragoman.codec import Source
+from dragoman.codec import NOTHING_MORE, Source
 from dragoman.ir.collecting import expand_block
 from dragoman.ir.events import (
     ArgumentsDelta,
@@ -117,6 +117,10 @@ class ResponseStreamDecoder:
         else:
             self._take(event, frame, events)
         return events
+
+    def go_on(self, packet: bytes) -> tuple[Sequence[Event], int]:  # noqa: ARG002 - each has figures of its own: none is like the last
+        """Return nothing."""
+        return NOTHING_MORE
 
     def flush(self) -> Sequence[Event]:
         """Return nothing: a reply has ended when the upstream said so, and not before."""

@@ -4,7 +4,7 @@ Every item is added, told in deltas and told whole, and the response at the end 
 once: each event names its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -49,18 +49,21 @@ _EMPTY_TEXT: Final = b'{"type":"output_text","annotations":[],"logprobs":[],"tex
 _EMPTY_REFUSAL: Final = b'{"type":"refusal","refusal":""}'
 
 
-class _Open:
-    """A block while it leaves: `place` is its item's in the output, `head` and `tail` stand round each delta's text."""
+def _drop(_text: str) -> None:
+    """Keep nothing: there is no block yet."""
 
-    __slots__ = ("block", "citations", "head", "id", "part", "parts", "place", "seal", "tail", "where")
+
+class _Open:
+    """A block while it leaves: `place` is its item's in the output, `form` an event with room for a delta and its number."""
+
+    __slots__ = ("block", "citations", "form", "id", "part", "parts", "place", "seal", "where")
 
     def __init__(self, block: Text | Refusal | Reasoning | ToolCall, place: int, id: str) -> None:
         self.block = block
         self.place = place
         self.id = id
         self.where = b'"item_id":%b,"output_index":%d' % (_json(id), place)
-        self.head = b""
-        self.tail = b'},"sequence_number":%d}\n\n'
+        self.form = b""
         self.parts: list[list[str]] = [[]]
         self.part = -1
         """The summary's part that is open; -1: none is."""
@@ -71,10 +74,10 @@ class _Open:
     def said(self) -> str:
         return "".join(self.parts[0])
 
-    def stream(self, event: bytes, place: bytes = b"") -> None:
-        """Have the block's deltas go out as `event`."""
-        self.head = b'event: %b\ndata: {"type":"%b",%b%b,"delta":' % (event, event, self.where, place)
-        self.tail = b',"sequence_number":%d}\n\n'
+    def stream(self, event: bytes, place: bytes = b"", more: bytes = b"") -> None:
+        """Have the block's deltas go out as `event`: at `place` of their item, with `more` fields."""
+        head = b'event: %b\ndata: {"type":"%b",%b%b,"delta":' % (event, event, self.where, place)
+        self.form = b'%b%%b%b,"sequence_number":%%d}\n\n' % (head.replace(b"%", b"%%"), more)
 
 
 class ResponseStreamEncoder:
@@ -109,14 +112,22 @@ class ResponseStreamEncoder:
     def feed(self, batch: Sequence[Event]) -> bytes:
         """Return the events that say `batch`."""
         out: list[bytes] = []
+        sequence, index, form = self._sequence, -1, b""
+        keep: Callable[[str], None] = _drop
         for event in batch:
-            # Most events are more words.
+            # Most events are more words of one block.
             if type(event) is TextDelta:
-                block = self._open[event.index]
-                self._delta(block, event.text, out)
-                block.parts[0].append(event.text)
+                if event.index != index:
+                    index = event.index
+                    form, keep = self._open[index].form, self._open[index].parts[0].append
+                keep(event.text)
+                out.append(form % (_json(event.text), sequence))
+                sequence += 1
             else:
+                self._sequence, index = sequence, -1
                 self._write(event, out)
+                sequence = self._sequence
+        self._sequence = sequence
         return b"".join(out)
 
     def flush(self) -> bytes:
@@ -154,7 +165,7 @@ class ResponseStreamEncoder:
         self._sequence += 1
 
     def _delta(self, block: _Open, text: str, out: list[bytes]) -> None:
-        out += (block.head, _json(text), block.tail % self._sequence)
+        out.append(block.form % (_json(text), self._sequence))
         self._sequence += 1
 
     # The response
@@ -248,9 +259,10 @@ class ResponseStreamEncoder:
         head = self._writer.message(block, place) if isinstance(block, Text) else self._writer.refusal(block, place)
         self._add(_json({**head, "status": "in_progress", "content": []}), out)
         opened = self._open[index] = _Open(block, place, head["id"])
-        opened.stream(b"response.output_text.delta" if is_text else b"response.refusal.delta", b',"content_index":0')
         if is_text:
-            opened.tail = b',"logprobs":[],"sequence_number":%d}\n\n'
+            opened.stream(b"response.output_text.delta", b',"content_index":0', b',"logprobs":[]')
+        else:
+            opened.stream(b"response.refusal.delta", b',"content_index":0')
         self._has_refusal = self._has_refusal or not is_text
         empty = _EMPTY_TEXT if is_text else _EMPTY_REFUSAL
         self._event(b"response.content_part.added", b'%b,"content_index":0,"part":%b' % (opened.where, empty), out)
