@@ -82,8 +82,8 @@ class PaperStage:
     is_done = is_told = False
     failure: Failure | None = None
 
-    def read_usage(self) -> Usage:
-        return Usage()
+    def tap(self) -> Callable[[], Usage]:
+        return Usage
 
     def feed(self, chunk: bytes) -> bytes:
         self.is_done = chunk.endswith(b".")
@@ -159,6 +159,8 @@ def test_a_heartbeat_has_one_timer_and_none_when_it_stops() -> None:
     async def run() -> None:
         reply = PaperReply()
         heartbeat = Heartbeat(reply, 0.01)
+        assert timers() == 0
+        heartbeat.begin()
         assert timers() == 1
         for _ in range(3):
             assert await reply.read() == b""

@@ -80,7 +80,7 @@ def test_the_usage_is_read_from_what_left() -> None:
     for lane in RAW:
         raw = stage(lane)
         raw.feed(lane.stream)
-        usage = raw.read_usage()
+        usage = raw.tap()()
         assert (usage.input_tokens, usage.output_tokens) == (11, 7)
 
 

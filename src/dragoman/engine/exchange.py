@@ -175,7 +175,8 @@ class Exchange:
             finally:
                 reply.close()
         finally:
-            await self._stop_beats()
+            if self._beats is not None:
+                await self._stop_beats()
 
     def _early_beats(self, peek: Peek) -> EarlyBeats | None:
         beat = self._arrival.codec.heartbeat
@@ -186,7 +187,7 @@ class Exchange:
     async def _stop_beats(self) -> None:
         """Beat no more, and let go of what knows this exchange: a cycle would wait for the collector."""
         beats, self._beats = self._beats, None
-        if beats is not None:
+        if beats is not None and not beats.cancel():
             await beats.stop()
 
     async def _carry(self, lane: RawLane | TranslatedLane, reply: UpstreamReply, errand: Errand) -> None:
@@ -258,7 +259,8 @@ class Exchange:
             else:
                 await self._collect(lane, reply, EventReceiver())
         finally:
-            await self._stop_beats()
+            if self._beats is not None:
+                await self._stop_beats()
             await reply.aclose()
 
     async def _relay_translated(
@@ -268,7 +270,7 @@ class Exchange:
         stage = lane.stage(receiver)
         await self._start(self._head(STREAM_HEAD))
         await self._relay(reply, stage, stage.encode(opening))
-        if stage.failure is None:
+        if stage.failure is None and not reply.is_over:
             await drain(reply)
 
     async def _collect(
@@ -308,7 +310,7 @@ class Exchange:
             await relay(reply, stage, self._client, heartbeat, self._arrival.codec.heartbeat, first)
         finally:
             heartbeat.stop()
-            self._record.tap, self._record.failure = stage.read_usage, stage.failure
+            self._record.tap, self._record.failure = stage.tap(), stage.failure
 
     def _answer_whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None]:
         self._record.first_byte = self._parts.clock.monotonic()

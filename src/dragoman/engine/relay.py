@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 from dragoman.engine.client import ClientConnection, Headers
 from dragoman.engine.errors import UpstreamCutError
 from dragoman.engine.ports import Incoming, UpstreamReply
-from dragoman.engine.timers import later, running
+from dragoman.engine.timers import Timer, later, running
 from dragoman.ir.failures import DragomanError, Failure
 from dragoman.ir.reply import Usage
 
@@ -30,8 +30,11 @@ class Stage(Protocol[Batch]):
     def is_told(self) -> bool:
         """Whether the client has been told the reply's end. It may hang up then (Codex does, before the body ends)."""
 
-    def read_usage(self) -> Usage:
-        """Return what the reply has cost, as far as it has said so."""
+    def tap(self) -> Callable[[], Usage]:
+        """Return what tells what the reply has cost, as far as it has said so.
+
+        It holds on to no more than that takes: the log's line is made a while later.
+        """
 
     @property
     def failure(self) -> Failure | None:
@@ -53,12 +56,17 @@ class Heartbeat:
     __slots__ = ("_loop", "_reply", "_seconds", "_timer", "last_write")
 
     def __init__(self, reply: Incoming[Any], seconds: float) -> None:
-        timers = running()
-        self._loop = timers.loop
         self._reply = reply
         self._seconds = seconds
+        self._timer: Timer | None = None
+        self.last_write = 0.0
+
+    def begin(self) -> None:
+        """The silence counts from now on: there is something to wait for."""
+        timers = running()
+        self._loop = timers.loop
         self.last_write = self._loop.time()
-        self._timer = timers.later(seconds, self._look)
+        self._timer = timers.later(self._seconds, self._look)
 
     @property
     def is_due(self) -> bool:
@@ -71,7 +79,8 @@ class Heartbeat:
 
     def stop(self) -> None:
         """Let go of the timer."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _look(self) -> None:
         silent = self._loop.time() - self.last_write
@@ -98,12 +107,17 @@ class EarlyBeats:
         self._task: asyncio.Task[None] | None = None
         self._timer = later(seconds, self._begin)
 
-    async def stop(self) -> None:
-        """Beat no more. Called again, it does nothing."""
+    def cancel(self) -> bool:
+        """Beat no more; return whether that is all. If not, `stop` has to be awaited: something may be on its way."""
         self._timer.cancel()
-        task, self._task = self._task, None
-        if task is None:
+        return self._task is None
+
+    async def stop(self) -> None:
+        """Beat no more, and return when nothing is on its way. Called again, it does nothing."""
+        if self.cancel():
             return
+        task, self._task = self._task, None
+        assert task is not None  # noqa: S101 - `cancel` said so
         task.cancel()
         # Not `await task`: its end and a cancellation of whoever stops it must not be taken for each other.
         await asyncio.wait((task,))
@@ -134,6 +148,8 @@ async def relay(
     Ends the client's reply in every case. A failure on the way becomes the stage's error event.
     """
     out = first
+    if not (stage.is_done or reply.is_over):
+        heartbeat.begin()
     try:
         while not stage.is_done:
             if reply.is_over:

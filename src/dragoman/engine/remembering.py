@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from dragoman.codec import KeptReply, Storage
+from dragoman.codec import KeptReply, References, Storage
 from dragoman.engine.client import Arrival, ClientConnection, Headers
 from dragoman.engine.exchange import Exchange
 from dragoman.engine.parts import Parts
@@ -91,12 +91,13 @@ async def exchange(parts: Parts, arrival: Arrival, client: ClientConnection) -> 
     Raises DragomanError for a reference to what nobody remembers; everything else is as `Exchange.run` has it.
     """
     storage = arrival.codec.storage
-    if storage is None:
+    refers = storage.references(arrival.body) if storage else None
+    if storage is None or (refers is None and not storage.keeps(arrival.body)):
         await Exchange(parts, arrival, client).run()
         return
     replies = Replies(parts.replies, storage, arrival.key)
     is_native = _is_native(parts, arrival)
-    resolved, items = _resolved(arrival.body, replies, storage, is_native=is_native)
+    resolved, items = _resolved(arrival.body, refers, replies, storage, is_native=is_native)
     if is_native or not storage.keeps(arrival.body):
         await Exchange(parts, msgspec.structs.replace(arrival, body=resolved), client).run()
         return
@@ -115,7 +116,8 @@ def resolved(parts: Parts, arrival: Arrival) -> Arrival:
     if storage is None:
         return arrival
     replies = Replies(parts.replies, storage, arrival.key)
-    body, _ = _resolved(arrival.body, replies, storage, is_native=_is_native(parts, arrival))
+    refers = storage.references(arrival.body)
+    body, _ = _resolved(arrival.body, refers, replies, storage, is_native=_is_native(parts, arrival))
     return msgspec.structs.replace(arrival, body=body)
 
 
@@ -128,12 +130,13 @@ def _is_native(parts: Parts, arrival: Arrival) -> bool:
     return attempt.protocol == arrival.codec.name and attempt.dialect.stores_replies
 
 
-def _resolved(body: bytes, replies: Replies, storage: Storage, *, is_native: bool) -> tuple[bytes, Mapping[str, bytes]]:
+def _resolved(
+    body: bytes, refers: References | None, replies: Replies, storage: Storage, *, is_native: bool
+) -> tuple[bytes, Mapping[str, bytes]]:
     """Return the request with what it refers to in place, and the items that were named.
 
     To an upstream that keeps replies itself goes what is not known here as it is.
     """
-    refers = storage.references(body)
     if refers is None:
         return body, {}
     items = replies.named(refers.items)

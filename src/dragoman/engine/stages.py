@@ -1,6 +1,7 @@
 """The two stages of a streamed reply: raw bytes with another model name, and the translation through events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from dragoman.codec import Codec
@@ -44,9 +45,9 @@ class RawStage:
         """Whether the reply's end has passed."""
         return self._codec.is_finished(self._tail)
 
-    def read_usage(self) -> Usage:
-        """Return the usage, as far as the two ends of the stream tell it."""
-        return self._codec.read_usage(self._head, self._tail)
+    def tap(self) -> Callable[[], Usage]:
+        """Return what reads the usage, as far as the two ends of the stream tell it."""
+        return partial(self._codec.read_usage, self._head, self._tail)
 
     def feed(self, chunk: bytes) -> bytes:
         """Pass on the events that `chunk` completes."""
@@ -114,9 +115,10 @@ class TranslatedStage:
         """Return the error event, unless the reply has ended."""
         return self.encode(self._receiver.fail(failure))
 
-    def read_usage(self) -> Usage:
-        """Return the usage that the reply told of."""
-        return self._usage
+    def tap(self) -> Callable[[], Usage]:
+        """Return what tells the usage that the reply told of."""
+        usage = self._usage
+        return lambda: usage
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """Send `events` through the transforms and the client's encoder."""

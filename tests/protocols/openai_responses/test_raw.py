@@ -100,7 +100,7 @@ def test_the_usage_is_read_from_the_end() -> None:
         "output_tokens_details": {"reasoning_tokens": 1},
     }
     _, stage = passed(CREATED, ended(HELLO, usage=usage))
-    assert stage.read_usage() == Usage(6, 4, None, 3, 1)
+    assert stage.tap()() == Usage(6, 4, None, 3, 1)
     whole = json.dumps(response(usage=usage)).encode()
     assert PROTOCOL.read_usage(whole, whole) == Usage(6, 4, None, 3, 1)
     assert PROTOCOL.read_usage(CREATED, CREATED) == Usage()

@@ -26,6 +26,9 @@ _PREVIOUS: Final = b'"previous_response_id"'
 class _Asked(msgspec.Struct):
     input: str | list[Raw] | None = None
     previous_response_id: str | None = None
+
+
+class _Store(msgspec.Struct, gc=False):
     store: bool | None = None
 
 
@@ -46,6 +49,7 @@ class _Event(msgspec.Struct):
 
 
 _asked_of: Final = msgspec.json.Decoder(_Asked).decode
+_store_of: Final = msgspec.json.Decoder(_Store).decode
 _named_of: Final = msgspec.json.Decoder(_Named).decode
 _told_of: Final = msgspec.json.Decoder(_Told).decode
 _event_of: Final = msgspec.json.Decoder(_Event).decode
@@ -75,7 +79,7 @@ def spliced(body: bytes, before: Sequence[bytes], items: Mapping[str, bytes]) ->
 
 def keeps(body: bytes) -> bool:
     """Tell whether the client wants the reply to be kept: it does unless it says otherwise."""
-    return b'"store"' not in body or _asked(body).store is not False
+    return b'"store"' not in body or _is_wanted(body)
 
 
 def kept(body: bytes, items: Mapping[str, bytes], told: bytes) -> KeptReply | None:
@@ -117,6 +121,13 @@ def unknown(id: str) -> DragomanError:
 def encode_deleted(id: str) -> bytes:
     """Return the answer to a deletion."""
     return _json({"id": id, "object": "response", "deleted": True})
+
+
+def _is_wanted(body: bytes) -> bool:
+    try:
+        return _store_of(body).store is not False
+    except (msgspec.DecodeError, RecursionError):
+        return True
 
 
 def _asked(body: bytes) -> _Asked:
