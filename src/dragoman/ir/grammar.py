@@ -85,8 +85,6 @@ class Guard:
             msg = f"`{kind.__name__}` may not come in state `{self.state.value}`"
             raise GrammarError(msg)
         match event:
-            case TextDelta() | ReasoningDelta() | ArgumentsDelta() | SealDelta() | CitationDelta():
-                self._delta(event.index, kind)
             case BlockStart(index=index, block=block):
                 self._start(index, type(block))
             case BlockEnd(index=index):
@@ -94,6 +92,9 @@ class Guard:
             case ReplyEnd() if self.open:
                 msg = f"`ReplyEnd` while blocks {sorted(self.open)} are open"
                 raise GrammarError(msg)
+            # Last: nearly all deltas have been admitted by a look at what is open.
+            case TextDelta() | ReasoningDelta() | ArgumentsDelta() | SealDelta() | CitationDelta():
+                self._delta(event.index, kind)
             case _:
                 pass
         if following is not self.state:

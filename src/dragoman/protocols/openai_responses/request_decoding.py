@@ -5,6 +5,7 @@ system; later ones keep their place. What the model said in a row (thought, word
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import compress
 from operator import attrgetter
 from typing import Final, Literal
 
@@ -244,9 +245,10 @@ def _decode_format(text_format: TextFormat | None) -> OutputFormat | None:
 
 
 def _own_extras(body: Body, options: TextOptions) -> Iterator[Extra]:
-    for (name, matters), value in zip(_OWN_FIELDS.items(), _own_values(body), strict=True):
+    values = _own_values(body)
+    for name, value in compress(zip(_OWN_FIELDS, values, strict=True), values):
         if is_given(value) and bytes(value) != _SAYING_NOTHING.get(name):
-            yield Extra(ORIGIN, name, value, matters(bytes(value)))
+            yield Extra(ORIGIN, name, value, _OWN_FIELDS[name](bytes(value)))
     if is_given(options.verbosity):
         yield Extra(ORIGIN, "text.verbosity", options.verbosity)
     include = [name for name in body.include or () if name != ENCRYPTED]
@@ -255,7 +257,8 @@ def _own_extras(body: Body, options: TextOptions) -> Iterator[Extra]:
 
 
 def _echo(body: Body) -> Iterator[Extra]:
-    for name, value in zip(_ECHOED, _echoed_values(body), strict=True):
+    values = _echoed_values(body)
+    for name, value in compress(zip(_ECHOED, values, strict=True), values):
         if is_given(value):
             yield Extra(ORIGIN, name, value)
     for name, plain in zip(_ECHOED_PLAIN, _plain_values(body), strict=True):

@@ -136,8 +136,6 @@ class ResponseStreamEncoder:
 
     def _write(self, event: Event, out: list[bytes]) -> None:
         match event:
-            case TextDelta():
-                raise AssertionError(event)
             case ArgumentsDelta(index, text):
                 self._argue(index, text, out)
             case ReasoningDelta(index, text, part):
@@ -149,16 +147,18 @@ class ResponseStreamEncoder:
                 block_open = self._open.pop(index, None)
                 if block_open is not None:
                     self._finish_block(block_open, out)
-            case SealDelta(index, seal):
-                self._keep_seal(self._open.get(index), seal)
-            case CitationDelta(index, citation):
-                self._cite(self._open[index], citation, out)
             case ReplyStart():
                 self._start(event, out)
             case ReplyEnd():
                 self._finish(event, out)
+            case SealDelta(index, seal):
+                self._keep_seal(self._open.get(index), seal)
+            case CitationDelta(index, citation):
+                self._cite(self._open[index], citation, out)
             case ReplyFailed(failure):
                 self._fail(failure, out)
+            case TextDelta():
+                raise AssertionError(event)
 
     def _event(self, name: bytes, fields: bytes, out: list[bytes]) -> None:
         out.append(_EVENT % (name, name, self._sequence, fields))
