@@ -17,13 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench import processes, report
+from bench import interpreter, processes, report
 from bench.answers import WrongAnswerError, check_lane
 from bench.plan import GATEWAY, NGINX, Choice, ChoiceError, Task, choose
 from bench.processes import BenchError, Cores, Server
@@ -51,6 +51,11 @@ class Stand:
     folder: Path
     load: Path
     upstream: Server
+    gateway: Path
+
+    def serving(self) -> AbstractContextManager[Server]:
+        """The gateway, while inside."""
+        return processes.gateway(self.gateway, self.upstream.port, self.cores, self.folder)
 
     def check(self, row: Row, workload: Workload) -> None:
         try:
@@ -123,11 +128,11 @@ def arguments() -> argparse.Namespace:
     return parsed
 
 
-def measure_starts(upstream: Server, cores: Cores, folder: Path, times: int) -> tuple[float, float]:
+def measure_starts(stand: Stand, times: int) -> tuple[float, float]:
     """Medians of seconds to the first answer and of resident megabytes a second later."""
     seconds, memory = [], []
     for _ in range(times):
-        with processes.gateway(upstream.port, cores, folder) as server:
+        with stand.serving() as server:
             time.sleep(1)
             seconds.append(server.start_seconds)
             memory.append(server.resident_mb())
@@ -156,23 +161,22 @@ def served(choice: Choice) -> Choice:
     return choice.spoken_by(spoken)
 
 
-def run(options: argparse.Namespace, cores: Cores, folder: Path) -> Results:
+def run(options: argparse.Namespace, cores: Cores, folder: Path, gateway: Path) -> Results:
     """Set everything up, measure, print the tables."""
     choice = served(options.choice)
     with ExitStack() as stack:
         upstream = stack.enter_context(processes.scripted_upstream(cores, folder))
-        stand = Stand(cores, folder, processes.build("load", folder), upstream)
+        stand = Stand(cores, folder, processes.build("load", folder), upstream, gateway)
         servers = {}
         if binary := processes.find_nginx():
             servers[NGINX] = stack.enter_context(processes.nginx(binary, upstream.port, cores, folder))
         else:
             print("# no nginx, so no ratios; hint: apt-get install nginx-light (or your system's nginx)")
-        seconds, idle_mb = measure_starts(upstream, cores, folder, 2 if options.quick else 5)
-        gateway = stack.enter_context(processes.gateway(upstream.port, cores, folder))
-        servers[GATEWAY] = gateway
+        seconds, idle_mb = measure_starts(stand, 2 if options.quick else 5)
+        servers[GATEWAY] = measured = stack.enter_context(stand.serving())
         tasks = [task for task in choice.tasks(options.seconds) if task.server in servers]
         cells = tuple(measure_all(stand, servers, tasks, options.rounds))
-        results = Results(cells, Start(seconds, idle_mb, gateway.resident_mb()))
+        results = Results(cells, Start(seconds, idle_mb, measured.resident_mb()))
     report.print_tables(results, choice)
     return results
 
@@ -185,6 +189,12 @@ def main() -> int:
     cores = Cores.of_this_machine()
     shared = " (the same: this machine has only one, so expect noise)" if cores.instruments == cores.measured else ""
     print(f"# upstream and load on core {cores.instruments}, the server under test on core {cores.measured}{shared}")
+    try:
+        python = interpreter.find()
+    except interpreter.NoInterpreterError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print(f"# the gateway runs on {python}; BENCH_PYTHON names another")
     if "PEERS_SLEEP" in os.environ:
         print(
             "# PEERS_SLEEP: the upstream and the load sleep when there is nothing to do; to wake them is charged to the server"
@@ -193,7 +203,7 @@ def main() -> int:
     os.sched_setaffinity(0, {cores.instruments})  # nor may this process disturb what is measured
     try:
         with tempfile.TemporaryDirectory(prefix="dragoman-bench-") as folder:
-            results = run(options, cores, Path(folder))
+            results = run(options, cores, Path(folder), python.gateway)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -206,7 +216,7 @@ def main() -> int:
         machine: dict[str, object] = {
             "kernel": platform.release(),
             "processor": platform.processor() or platform.machine(),
-            "python": platform.python_version(),
+            "python": str(python),
             "cores": os.cpu_count(),
             "rounds": options.rounds,
             "seconds": options.seconds,

@@ -18,7 +18,6 @@ from bench.protocols import PROVIDERS, Protocol
 from dragoman.protocols import discover
 
 HERE: Final = Path(__file__).parent
-GATEWAY: Final = Path(sys.executable).parent / "dragoman"
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 READY_SECONDS: Final = 20
 SOURCES: Final = {"load": ("load.c",), "upstream": ("upstream.c", "replies.c")}
@@ -227,12 +226,12 @@ def gateway_config(upstream_port: int) -> str:
 
 
 @contextlib.contextmanager
-def gateway(upstream_port: int, cores: Cores, folder: Path) -> Iterator[Server]:
-    if not GATEWAY.exists():
-        raise BenchError(f"there is no `{GATEWAY}`; hint: `make setup`, then `make bench`")
+def gateway(program: Path, upstream_port: int, cores: Cores, folder: Path) -> Iterator[Server]:
+    if not program.exists():
+        raise BenchError(f"there is no `{program}`; hint: `make setup`, then `make bench`")
     port, config = free_port(), folder / "dragoman.toml"
     config.write_text(gateway_config(upstream_port))
-    command = [str(GATEWAY), "serve", "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(program), "serve", "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     with serving("dragoman", command, port, cores.measured, folder) as server:
         yield server
 

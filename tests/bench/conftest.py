@@ -1,6 +1,8 @@
 """The benchmark's instruments, built and running."""
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,4 +20,6 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PEERS_SLEEP", "1")
         with processes.scripted_upstream(cores, folder) as upstream:
-            yield Stand(cores, folder, processes.build("load", folder), upstream)
+            yield Stand(
+                cores, folder, processes.build("load", folder), upstream, Path(sys.executable).parent / "dragoman"
+            )

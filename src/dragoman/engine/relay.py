@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 from dragoman.engine.client import ClientConnection, Headers
 from dragoman.engine.errors import UpstreamCutError
 from dragoman.engine.ports import Incoming, UpstreamReply
-from dragoman.engine.timers import Timer, later, running
+from dragoman.engine.timers import Cancellable, later, running
 from dragoman.ir.failures import DragomanError, Failure
 from dragoman.ir.reply import Usage
 
@@ -58,7 +58,7 @@ class Heartbeat:
     def __init__(self, reply: Incoming[Any], seconds: float) -> None:
         self._reply = reply
         self._seconds = seconds
-        self._timer: Timer | None = None
+        self._timer: Cancellable | None = None
         self.last_write = 0.0
 
     def begin(self) -> None:
