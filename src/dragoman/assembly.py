@@ -115,7 +115,12 @@ def memory(seconds: int, rows: int, size: int) -> MemoryStore:
 
 def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arrival], Plan]:
     def plan(model: str, arrival: Arrival) -> Plan:
-        return plan_request(registry, model, arrival.codec.name, spoken, prefix=arrival.prefix, headers=arrival.headers)
+        headers = arrival.headers
+        if headers.planned is not None and headers.planned[0] == model:
+            return headers.planned[1]
+        found = plan_request(registry, model, arrival.codec.name, spoken, prefix=arrival.prefix, headers=headers)
+        headers.planned = (model, found)
+        return found
 
     return plan
 

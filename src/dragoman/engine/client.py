@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from dragoman.codec import Codec, Peek
+from dragoman.routing.plan import Plan
 from dragoman.settings import LossPolicy
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -16,10 +17,12 @@ Headers = Sequence[tuple[bytes, bytes]]
 class ClientHeaders(dict[str, str]):
     """A request's headers, by lower-case name. One object stands for all the requests whose head is the same."""
 
-    __slots__ = ("sent",)
+    __slots__ = ("planned", "sent")
 
     def __init__(self, rows: Mapping[str, str]) -> None:
         super().__init__(rows)
+        self.planned: tuple[str, Plan] | None = None
+        """The last model that was asked for, and whom to ask for it: the next one is most likely the same."""
         self.sent: tuple[Any, ...] = ()
         """What the last call's headers were made for, and they themselves: the next one's are most likely the same."""
 

@@ -13,6 +13,8 @@ from dragoman.engine.record import Line, Record, RecordSink
 from dragoman.ir.failures import Failure, FailureKind
 
 _PATIENCE: Final = 0.05
+_MOST: Final = 64
+"""Lines that may wait: more at a time would keep everybody else waiting for milliseconds."""
 _REASON_LENGTH: Final = 300
 _OURS: Final = frozenset(
     {
@@ -91,15 +93,23 @@ class LineWriter:
         self._format, self._clock = (_json_line, _now) if as_json else (_text_line, _local)
         self._warnings_only = warnings_only
         self._waiting: list[Record] = []
+        self._is_timed = False
         atexit.register(self.flush)
 
     def __call__(self, record: Record) -> None:
         """Take the record of one exchange."""
         if self._warnings_only and not record.failure:
             return
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(_PATIENCE, self.flush)
+        if not self._is_timed:
+            self._is_timed = True
+            asyncio.get_running_loop().call_later(_PATIENCE, self._go_off)
         self._waiting.append(record)
+        if len(self._waiting) >= _MOST:
+            self.flush()
+
+    def _go_off(self) -> None:
+        self._is_timed = False
+        self.flush()
 
     def flush(self) -> None:
         """Write what waits."""

@@ -1,7 +1,6 @@
 """The default upstream edge: a lean HTTP/1.1 client with a keep-alive pool."""
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -130,8 +129,10 @@ class HttpUpstream:
         connection = self._pool.take(target.origin)
         if connection is not None:
             # The upstream may have closed it while it lay idle; a fresh one tells whether anybody is there.
-            with suppress(UpstreamUnreachableError):
+            try:
                 return await connection.exchange(call.method, head, call.body, timeouts).head()
+            except UpstreamUnreachableError:
+                pass
         connection = await self._connect(target, timeouts.connect)
         return await connection.exchange(call.method, head, call.body, timeouts).head()
 

@@ -79,16 +79,16 @@ def encode_head(call: Call, target: Target) -> bytes:
 
     Raises ValueError, naming the header but not its value, when one could break out of its line.
     """
-    lines = _encode_lines(call.method, target, call.headers)
+    lines = _encode_lines(call.method, target.path, target.authority, call.headers)
     if call.body or call.method in METHODS_WITH_BODY:
         return b"%bcontent-length: %d\r\n\r\n" % (lines, len(call.body))
     return lines + b"\r\n"
 
 
 @lru_cache(maxsize=256)
-def _encode_lines(method: str, target: Target, headers: tuple[tuple[str, str], ...]) -> bytes:
+def _encode_lines(method: str, path: str, authority: str, headers: tuple[tuple[str, str], ...]) -> bytes:
     """Return the lines of a head that do not depend on the body. A conversation's next call has the same ones."""
-    lines = [f"{method} {target.path} HTTP/1.1", f"host: {target.authority}"]
+    lines = [f"{method} {path} HTTP/1.1", f"host: {authority}"]
     lines += [f"{name}: {value}" for name, value in headers if name not in TRANSPORT_HEADERS]
     text = "\r\n".join(lines)
     # One count over the whole head is cheaper than a look at every value: more breaks than joins means a smuggled one.
