@@ -121,7 +121,7 @@ class StreamDecoder(Protocol):
         """Return the events that `frame` brings."""
 
     def go_on(self, packet: bytes) -> tuple[Sequence[Event], int]:
-        """Return deltas with which `packet` goes on like the last event, and how many bytes they are: whole events, unframed.
+        """Return the deltas with which `packet` goes on like the last event, and how many bytes they are: whole events, unframed.
 
         They are of one kind and one block. It is a short cut: 0 bytes do not mean that there are none.
         """

@@ -116,12 +116,11 @@ class Receiver(EventReceiver):
         self._take_packet(batch, events)
 
     def _take_packet(self, packet: bytes, events: list[Event]) -> None:
-        while self._framing.is_between_events:
+        if self._framing.is_between_events:
             alike, size = self._decoder.go_on(packet)
-            if not size:
-                break
-            self._admit_alike(alike, events)
-            packet = packet[size:]
+            if size:
+                self._admit_alike(alike, events)
+                packet = packet[size:]
         if packet:
             self._decode(self._framing.feed(packet), events)
 

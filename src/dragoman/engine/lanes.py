@@ -61,8 +61,21 @@ class Errand(msgspec.Struct, frozen=True):
         """The client's protocol."""
         return self.arrival.codec
 
-    def signed(self, headers: Sequence[tuple[str, str]], session: str | None) -> tuple[tuple[str, str], ...]:
-        """Return the headers of the call: `headers`, signed in, with the session it should stick to."""
+    def signed(
+        self, form: str, headers: Callable[[], Sequence[tuple[str, str]]], session: str | None
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the headers of the call: `headers`, signed in, with the session it should stick to.
+
+        They are the last call's when the client's own are the same and one of the same `form` goes to the same place.
+        """
+        known = self.arrival.headers.sent
+        if known[:-1] != (self.attempt, self.key, session, form):
+            known = (self.attempt, self.key, session, form, tuple(self._signed(headers(), session)))
+            self.arrival.headers.sent = known
+        rows: tuple[tuple[str, str], ...] = known[-1]
+        return rows
+
+    def _signed(self, headers: Sequence[tuple[str, str]], session: str | None) -> list[tuple[str, str]]:
         attempt = self.attempt
         rows = [*headers, *attempt.headers]
         if self.key:
@@ -70,20 +83,7 @@ class Errand(msgspec.Struct, frozen=True):
         if attempt.session_header and session:
             rows = [row for row in rows if row[0] != attempt.session_header]
             rows.append((attempt.session_header, session))
-        if attempt.beta:
-            rows = with_item(rows, "anthropic-beta", attempt.beta)
-        return tuple(rows)
-
-    def passed_on(self, session: str | None) -> tuple[tuple[str, str], ...]:
-        """Return the client's own headers as those of the call, signed in.
-
-        They are the last call's when the client's are the same and go to the same place.
-        """
-        headers = self.arrival.headers
-        if headers.sent[:-1] != (self.attempt, self.key, session):
-            headers.sent = (self.attempt, self.key, session, self.signed(upward(headers), session))
-        rows: tuple[tuple[str, str], ...] = headers.sent[-1]
-        return rows
+        return with_item(rows, "anthropic-beta", attempt.beta) if attempt.beta else rows
 
 
 class RawLane:
@@ -115,7 +115,8 @@ class RawLane:
         session = errand.identity.session
         if attempt.session_header and session is None:
             session = conversation(decode(body, Ledger()))
-        return Call("POST", attempt.base_url + path, errand.passed_on(session), body)
+        rows = errand.signed(self.name, partial(upward, errand.arrival.headers), session)
+        return Call("POST", attempt.base_url + path, rows, body)
 
     def estimate(self) -> int:
         """Return about how many tokens the request has. Raises RequestError for a body that only the upstream understands."""
@@ -178,14 +179,18 @@ class TranslatedLane:
         session = errand.identity.session
         if attempt.session_header and session is None:
             session = conversation(self._request)
-        headers = [
+        rows = errand.signed("stream" if self._fit.stream else "whole", self._headers, session)
+        return Call("POST", attempt.base_url + path, rows, body)
+
+    def _headers(self) -> list[tuple[str, str]]:
+        attempt = self._errand.attempt
+        return [
             ("content-type", "application/json"),
             ("accept", "text/event-stream" if self._fit.stream else "application/json"),
             ("user-agent", USER_AGENT),
-            *upstream.headers(attempt.dialect),
-            *chosen(errand.arrival.headers, attempt.forward_headers),
+            *self.upstream.headers(attempt.dialect),
+            *chosen(self._errand.arrival.headers, attempt.forward_headers),
         ]
-        return Call("POST", attempt.base_url + path, errand.signed(headers, session), body)
 
     def estimate(self) -> int:
         """Return about how many tokens the request has."""

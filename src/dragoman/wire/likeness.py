@@ -46,21 +46,20 @@ class Likeness:
             return None
 
     def read_all(self, packet: bytes) -> tuple[list[str], int]:
-        """Return the texts of events like the learned one with which `packet` begins, and how many bytes they are.
+        """Return the texts of the events like the learned one with which `packet` begins, and how many bytes they are.
 
-        There may be more of them behind those. None, and 0 bytes, when one of them is not like it after all.
+        None, and 0 bytes, when one of them is not like it after all.
         """
         if not self._is_known or not packet.startswith(self._head):
             return _NONE
         start, seam, tail = len(self._head), self._seam, self._tail
-        packet = packet[:_AT_ONCE]
         last = packet.rfind(seam, start)
         end = packet.find(tail, start if last < 0 else last + len(seam))
         if end < 0:
             if last < 0:
                 return _NONE
             end = last  # the last one is not whole yet
-        pieces = packet[start:end].split(seam)
+        pieces = _split(packet, start, end, seam)
         if packet.count(b"\n", start, end) != (len(pieces) - 1) * seam.count(b"\n"):
             return _NONE
         try:
@@ -88,3 +87,12 @@ class Likeness:
         except msgspec.DecodeError:
             # What looked like the text began at one string's end and ended at another one's beginning.
             return False
+
+
+def _split(packet: bytes, start: int, end: int, seam: bytes) -> list[bytes]:
+    """Return what stands between `start` and `end`, cut apart at `seam`."""
+    pieces: list[bytes] = []
+    while end - start > _AT_ONCE and (cut := packet.rfind(seam, start, start + _AT_ONCE)) >= 0:
+        pieces += packet[start:cut].split(seam)
+        start = cut + len(seam)
+    return pieces + packet[start:end].split(seam)

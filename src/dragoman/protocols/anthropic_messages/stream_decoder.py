@@ -182,7 +182,7 @@ class MessageDecoder:
                 assert_never(event)
 
     def go_on(self, packet: bytes) -> tuple[Sequence[Event], int]:
-        """Return deltas with which `packet` goes on like the last event, and how many bytes they are."""
+        """Return the deltas with which `packet` goes on like the last event, and how many bytes they are."""
         said = self._said
         if said is None or self._is_done:
             return NOTHING_MORE

@@ -151,7 +151,7 @@ class ChatStreamDecoder:
         return events
 
     def go_on(self, packet: bytes) -> tuple[Sequence[Event], int]:
-        """Return deltas with which `packet` goes on like the last event, and how many bytes they are."""
+        """Return the deltas with which `packet` goes on like the last event, and how many bytes they are."""
         if self._is_over:
             return NOTHING_MORE
         if (index := self._text) is not None:
