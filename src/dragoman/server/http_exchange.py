@@ -19,7 +19,8 @@ _CHUNKED: Final = b"\r\ntransfer-encoding: chunked"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _LAST_TAIL: Final = b"\r\n" + _LAST_CHUNK
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-NEVER: Final = float("inf")
+_UNTOLD: Final = float("inf")
+"""The length of a body that ends with the connection."""
 _LENGTH: Final = b"\r\ncontent-length: "
 _ENCODING: Final = b"\r\ntransfer-encoding: "
 _CONNECTION: Final = b"\r\nconnection: "
@@ -239,7 +240,7 @@ class HttpExchange:
         elif length is not None:
             self._remaining = length
         elif self._version == "1.0":
-            self._remaining = NEVER
+            self._remaining = _UNTOLD
         else:
             self._is_chunked = True
             parts.append(_CHUNKED)
@@ -261,7 +262,7 @@ class HttpExchange:
         self._remaining = remaining = self._remaining - len(body)
         if remaining < 0:
             raise RuntimeError("the body is longer than its content-length")
-        if is_last and remaining and remaining != NEVER:
+        if is_last and remaining and remaining != _UNTOLD:
             raise RuntimeError("the body is shorter than its content-length")
         return head + body if head else body
 

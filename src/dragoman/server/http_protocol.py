@@ -16,8 +16,9 @@ from uvicorn.server import ServerState
 
 from dragoman.engine.gathering import GatheredTransport
 from dragoman.server.connection import KNOWN_HEAD, ON_DISCONNECT, Scope
+from dragoman.server.deadline import Deadline
 from dragoman.server.heads import KnownHead
-from dragoman.server.http_exchange import NEVER, App, Headers, HttpExchange, Waiters
+from dragoman.server.http_exchange import App, Headers, HttpExchange, Waiters
 from dragoman.server.http_replies import BROKEN, MALFORMED, TOO_LONG, TOO_SLOW, UNKNOWN_VERSION
 
 MAX_HEAD: Final = 64 * 1024
@@ -64,8 +65,6 @@ class HttpProtocol(asyncio.Protocol):
         "_latest",
         "_lessons",
         "_line",
-        "_next_look",
-        "_now",
         "_parser",
         "_queue",
         "_receiving",
@@ -74,7 +73,6 @@ class HttpProtocol(asyncio.Protocol):
         "_root_path",
         "_running",
         "_template",
-        "_timer",
         "_unread",
         "_upgrade",
         "_url",
@@ -102,9 +100,7 @@ class HttpProtocol(asyncio.Protocol):
         self._app_state = app_state
         self._root_path: str = config.root_path
         self._keep_alive_seconds: float = config.timeout_keep_alive
-        self._now = loop.time
-        self._deadline = self._next_look = NEVER
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(loop, self._give_up_waiting)
         # Receiving.
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._template: dict[str, Any] = {}
@@ -156,15 +152,13 @@ class HttpProtocol(asyncio.Protocol):
             "state": None,
             "extensions": None,
         }
-        self._wait(self._keep_alive_seconds)
+        self._deadline.wait(self._keep_alive_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - lost is lost
         """Take the end of the connection."""
         self.state.connections.discard(self)
         self._parser = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.close()
         self._lose()
 
     def eof_received(self) -> None:
@@ -235,7 +229,7 @@ class HttpProtocol(asyncio.Protocol):
     def _look_at_head(self, size: int) -> None:
         """Keep a head that is not there yet within its limits."""
         if self._room == MAX_HEAD and self._running is None:
-            self._wait(HEAD_SECONDS)
+            self._deadline.wait(HEAD_SECONDS)
         # Of a first piece that shares its packet with another request nobody knows the size; it is small.
         self._room -= 1 if self._is_mixed else size
         if self._room <= 0:
@@ -313,7 +307,7 @@ class HttpProtocol(asyncio.Protocol):
         scope["extensions"] = extensions
         self._unread = 0
         self._room = MAX_HEAD
-        self._deadline = NEVER
+        self._deadline.call_off()
         if self._running is None:
             self._launch(exchange, scope)
         else:
@@ -450,7 +444,7 @@ class HttpProtocol(asyncio.Protocol):
                 self.transport.write(self._refusal)
                 self._linger()
             else:
-                self._wait(HEAD_SECONDS if self._is_in_head else self._keep_alive_seconds)
+                self._deadline.wait(HEAD_SECONDS if self._is_in_head else self._keep_alive_seconds)
 
     def _hang_up(self) -> None:
         self._queue.clear()
@@ -473,28 +467,10 @@ class HttpProtocol(asyncio.Protocol):
         if self._is_read_paused:
             self._resume_reading()
         self.transport.write_eof()
-        self._wait(LINGER_SECONDS)
+        self._deadline.wait(LINGER_SECONDS)
 
-    # Deadlines: the timer is not touched when one moves away: it looks again when it goes off.
-
-    def _wait(self, seconds: float) -> None:
-        self._deadline = deadline = self._now() + seconds
-        if deadline < self._next_look:
-            self._look_at(deadline)
-
-    def _look_at(self, deadline: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._next_look = deadline
-        self._timer = self.loop.call_at(deadline, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        self._next_look = NEVER
-        if self._deadline > self._now():
-            if self._deadline != NEVER:
-                self._look_at(self._deadline)
-        elif self._is_lingering:
+    def _give_up_waiting(self) -> None:
+        if self._is_lingering:
             self.transport.abort()
         elif self._is_in_head:
             self._refuse(TOO_SLOW)
