@@ -72,6 +72,18 @@ def test_a_message_of_nothing_else_keeps_a_legal_form() -> None:
     assert unsealed(thought)[0] == [{"type": "text", "text": "(no content)"}]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{ "messages": [ { "role": "user", "content": "DRAGOMAN" } ] }',
+        b'{ "messages": [ { "role": "user", "content": [ { "type": "text", "text": "DRAGOMAN" }, "DRAGOMAN" ] } ] }',
+        b'{ "system": "DRAGOMAN", "messages": [] }',
+    ],
+)
+def test_a_body_that_only_mentions_the_mark_stays_as_it_is(body: bytes) -> None:
+    assert PROTOCOL.unseal(body, TARGET, Ledger()) == body
+
+
 @pytest.mark.parametrize("path", sorted(RECORDINGS.glob("*.sse")), ids=lambda path: path.stem)
 def test_usage_is_read_from_both_ends_of_a_stream_and_from_a_whole(path: Path) -> None:
     data, whole = path.read_bytes(), path.with_suffix(".json").read_bytes()

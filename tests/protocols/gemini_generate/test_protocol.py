@@ -161,6 +161,13 @@ def test_seals_are_opened_or_taken_out_on_the_raw_lane() -> None:
     assert unsealed({"text": "So", "thoughtSignature": FOREIGN}) == [{"text": "So"}]
 
 
+def test_seals_are_opened_within_a_count_of_a_whole_request() -> None:
+    call = {**CALL, "thoughtSignature": OWN}
+    body = json.dumps({"generateContentRequest": {"contents": [{"role": "model", "parts": [call]}]}}).encode()
+    opened = json.loads(PROTOCOL.unseal(body, TARGET, Ledger()))["generateContentRequest"]
+    assert opened == {"contents": [{"role": "model", "parts": [{**CALL, "thoughtSignature": "c2ln"}]}]}
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -168,6 +175,8 @@ def test_seals_are_opened_or_taken_out_on_the_raw_lane() -> None:
         b'{"contents":"DRAGOMAN"}',
         b'{"x":"DRAGOMAN"}',
         b'{"contents":[{"parts":"DRAGOMAN"}]}',
+        b'{ "contents": [ "DRAGOMAN", { "parts": [ "DRAGOMAN", 5, { "text": "DRAGOMAN" } ] } ] }',
+        b'{"generateContentRequest":{ "contents":"DRAGOMAN" }}',
     ],
 )
 def test_a_body_that_only_mentions_the_mark_stays_as_it_is(body: bytes) -> None:

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import is_
 from typing import Final
 
 import msgspec
@@ -74,11 +75,14 @@ def unseal(body: bytes, target: Target, ledger: Ledger) -> bytes:
     fields = _read_fields(body)
     if "messages" not in fields:
         return body
-    messages = [
+    messages = _read_items(fields["messages"])
+    opened = [
         _unsealed(raw, f"messages[{place}]", target, ledger) if MARK_BYTES in bytes(raw) else raw
-        for place, raw in enumerate(_read_items(fields["messages"]))
+        for place, raw in enumerate(messages)
     ]
-    fields["messages"] = Raw(_json(messages))
+    if _are_same(opened, messages):
+        return body
+    fields["messages"] = Raw(_json(opened))
     return _json(fields)
 
 
@@ -87,16 +91,23 @@ def _unsealed(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw:
     content = message.get("content")
     if content is None or not bytes(content).startswith(b"["):
         return raw
-    kept: list[Raw] = []
-    for place, item in enumerate(_read_items(content)):
+    items, kept = _read_items(content), list[Raw]()
+    for place, item in enumerate(items):
         where = f"{path}.content[{place}]"
         block = _opened(item, where, target, ledger) if MARK_BYTES in bytes(item) else item
         if block is None:
             ledger.dropped("foreign_reasoning", where, "another upstream's thought")
         else:
             kept.append(block)
+    if _are_same(kept, items):
+        return raw
     message["content"] = Raw(_json(kept)) if kept else _NOTHING
     return Raw(_json(message))
+
+
+def _are_same(new: Sequence[Raw], old: Sequence[Raw]) -> bool:
+    """Tell whether nothing was touched: what only mentions our mark keeps its bytes."""
+    return len(new) == len(old) and all(map(is_, new, old))
 
 
 def _opened(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw | None:

@@ -18,7 +18,7 @@ from dragoman.protocols.gemini_generate import sealing
 from dragoman.protocols.gemini_generate.endings import decode_usage
 from dragoman.protocols.gemini_generate.wire import camel_cased
 from dragoman.protocols.gemini_generate.wire_replies import Chunk, UsageMetadata
-from dragoman.wire.reading import read, require_text
+from dragoman.wire.reading import UNREADABLE, read, require_text
 from dragoman.wire.splicing import ModelEcho, NameField
 from dragoman.wire.splicing import echo_whole as echo_named
 
@@ -59,7 +59,7 @@ def splice_model(body: bytes, model: str) -> bytes:
     changed = _renamed(fields, model)
     for name, value in fields.items():
         if camel_cased(name) == "generateContentRequest" and bytes(value).startswith(b"{"):
-            changed[name] = Raw(_json(_renamed(_fields(value), model)))
+            changed[name] = Raw(_json(_renamed(_read_fields(value), model)))
     return body if changed == fields else _json(changed)
 
 
@@ -78,24 +78,35 @@ def unseal(body: bytes, target: Target, ledger: Ledger) -> bytes:
         return body
     require_text(body)
     fields = _read_fields(body)
+    opened = _with_contents_opened(fields, "", target, ledger)
+    for name, value in fields.items():
+        # A count may hold the whole request that it is about.
+        if camel_cased(name) == "generateContentRequest" and bytes(value).startswith(b"{"):
+            inner = _read_fields(value)
+            changed = _with_contents_opened(inner, f"{name}.", target, ledger)
+            opened[name] = value if changed == inner else Raw(_json(changed))
+    return body if opened == fields else _json(opened)
+
+
+def _with_contents_opened(fields: dict[str, Raw], path: str, target: Target, ledger: Ledger) -> dict[str, Raw]:
     try:
         contents = _items(fields.get("contents", b""))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return body
+    except UNREADABLE:
+        return dict(fields)
     opened = [
-        _unsealed(raw, f"contents[{place}]", target, ledger) if MARK_BYTES in bytes(raw) else raw
+        _unsealed(raw, f"{path}contents[{place}]", target, ledger) if MARK_BYTES in bytes(raw) else raw
         for place, raw in enumerate(contents)
     ]
     if all(new is old for new, old in zip(opened, contents, strict=True)):
-        return body
-    return _json(fields | {"contents": Raw(_json(opened))})
+        return dict(fields)
+    return fields | {"contents": Raw(_json(opened))}
 
 
 def _unsealed(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw:
     try:
         content = _fields(raw)
         parts = _items(content.get("parts", b""))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return raw
     kept: list[Raw] = []
     for place, part in enumerate(parts):
@@ -110,7 +121,10 @@ def _unsealed(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw:
 
 def _opened(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw | None:
     """Return a part with its signature's native form in place; None for another upstream's thought."""
-    fields = _fields(raw)
+    try:
+        fields = _fields(raw)
+    except UNREADABLE:
+        return raw
     field = next((name for name in fields if camel_cased(name) == "thoughtSignature"), None)
     if field is None or not bytes(fields[field]).startswith(b'"' + MARK.encode()):
         return raw
@@ -126,10 +140,10 @@ def _opened(raw: Raw, path: str, target: Target, ledger: Ledger) -> Raw | None:
     return None if "thought" in fields else Raw(_json(fields))
 
 
-def _read_fields(body: bytes) -> dict[str, Raw]:
+def _read_fields(body: bytes | Raw) -> dict[str, Raw]:
     try:
         return _fields(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise RequestError(f"the body could not be read: {error}") from None
 
 
@@ -182,7 +196,7 @@ def _lines(tail: bytes) -> Iterator[bytes]:
 def _is_last(line: bytes) -> bool:
     try:
         chunk = _chunk(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return _FINISH.search(line) is not None
     if chunk.error:
         return True
