@@ -5,7 +5,7 @@ finds it by being there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
@@ -195,6 +195,22 @@ class MissingReference(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where a protocol's requests have what the IR calls `messages[i].content[j]`, `n`, ...: errors name it to the client."""
+
+    items: str
+    """The field with the conversation."""
+    parts: str
+    """The field of its items with their parts."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The IR's names of settings, and this protocol's, where they are others."""
+    answer: str | None = None
+    """The field with the parts of what a tool answered, where that is an item of its own."""
+    inner: str | None = None
+    """The same, where it is a part."""
+
+
+@dataclass(frozen=True, slots=True)
 class Codec:
     """One protocol. All functions are pure; what they raise is a DragomanError."""
 
@@ -291,5 +307,7 @@ class Codec:
     """How replies are kept for clients that refer to them later; None: none of its clients do."""
     compact_path: str | None = None
     """Where upstreams compact a conversation; None: nowhere."""
+    places: Places | None = None
+    """What its clients call the parts of a request; None: as the IR does."""
     really: Callable[[bytes], str | None] | None = None
     """The name of the protocol whose request a body really is, where clients mix them up; None: it is this one's."""

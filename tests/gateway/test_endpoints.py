@@ -252,6 +252,23 @@ def test_an_unknown_model_is_a_404_that_names_the_nearest(client: httpx2.Client)
 # --- the gateway's own pages ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("model", ["messages/x", "responses/x", "gemini/x", "demo/echo"])
+def test_several_answers_are_refused_where_there_can_be_one(client: httpx2.Client, model: str) -> None:
+    said = {"model": model, "n": 2, "messages": [{"role": "user", "content": "hi"}]}
+    reply = client.post("/v1/chat/completions", json=said)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["param"] == "n"
+
+
+@pytest.mark.parametrize("model", ["messages/x", "responses/x", "chat/x", "demo/echo"])
+def test_several_candidates_are_refused_by_geminis_name_for_them(client: httpx2.Client, model: str) -> None:
+    said = {"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"candidateCount": 2}}
+    reply = client.post(f"/v1beta/models/{model}:generateContent", json=said)
+    assert reply.status_code == 400
+    violation = reply.json()["error"]["details"][0]["fieldViolations"][0]
+    assert violation["field"] == "generationConfig.candidateCount"
+
+
 @pytest.mark.parametrize("prefix", ["", "/go", "/zen", "/chat", "/opencode-go"])
 def test_the_pages_are_served_under_every_prefix(client: httpx2.Client, prefix: str) -> None:
     assert client.get(f"{prefix}/").json()["name"] == "dragoman"

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
-from dragoman.settings import Route, Routes
+from dragoman.settings import Provider, Route, Routes
 from tests.support.gateway import RunningGateway, provider
 from tests.support.stand_in import OpenCodeStandIn
 from tests.support.upstream import RunningUpstream
@@ -60,6 +61,25 @@ def blind(chat_upstream: RunningUpstream, messages_upstream: RunningUpstream) ->
         httpx2.Client(base_url=gateway.url, timeout=20) as client,
     ):
         yield client
+
+
+@pytest.mark.parametrize("upstream", ["chat", "messages"])
+def test_the_block_is_named_where_the_client_wrote_it(blind: httpx2.Client, upstream: str) -> None:
+    """The IR has the system apart, and every protocol has words of its own."""
+    url = PICTURE["image_url"]["url"]  # type: ignore[index] # it is a table
+    input_image = {"type": "input_image", "image_url": url}
+    said = [{"role": "system", "content": "s"}, {"role": "user", "content": [TEXT, PICTURE]}]
+    items = [{"role": "developer", "content": "d"}, {"role": "user", "content": [input_image]}]
+    contents = [{"parts": [{"text": "t"}, {"inlineData": {"mimeType": "image/png", "data": DATA}}]}]
+    model = f"{upstream}/mole"
+    for path, body, place in (
+        (CHAT, {"model": model, "messages": said}, "`messages[1].content[1]`"),
+        ("/v1/responses", {"model": model, "input": items}, "`input[1].content[0]`"),
+        (f"/v1beta/models/{model}:generateContent", {"contents": contents}, "`contents[0].parts[1]`"),
+    ):
+        reply = blind.post(path, json=body)
+        assert reply.status_code == 400
+        assert place in reply.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("kind", ["image", "pdf"])
@@ -186,3 +206,17 @@ def test_the_route_to_another_provider_does_not_take_the_clients_key_along(
         assert client.post(CHAT, json=body, headers={"authorization": f"Bearer {KEY}"}).status_code == 200
     (seen,) = scripted_messages.seen
     assert KEY not in str(seen.headers)
+
+
+def test_the_block_is_named_once_before_a_back_end_that_is_a_program() -> None:
+    """What has the client's name already is not looked up as if it had the IR's."""
+    said: list[dict[str, Any]] = [{"role": "system", "content": "s"}]
+    said += [{"role": "user", "content": [TEXT, PICTURE]} for _ in range(3)]
+    mole = {"id": "up/mole", "vision": False}
+    program = msgspec.convert(
+        {"kind": "opencode-server", "base_url": "http://127.0.0.1:9", "models": [mole]}, Provider, strict=False
+    )
+    with RunningGateway({"opencode": program}) as gateway, httpx2.Client(base_url=gateway.url, timeout=20) as client:
+        reply = client.post(CHAT, json={"model": "opencode/up/mole", "messages": said})
+        assert reply.status_code == 400
+        assert "`messages[1].content[1]`" in reply.json()["error"]["message"]

@@ -124,7 +124,9 @@ class Exchange:
         errand = self._errand(attempt, peek, identity)
         model = self._parts.models.get(attempt.protocol)
         if model is not None:
-            await self._ask_model(model, TranslatedLane(errand), errand)
+            lane_to_model = TranslatedLane(errand)
+            with errand.client_words():  # the lane has done so for its own errors
+                await self._ask_model(model, lane_to_model, errand)
             return
         is_raw = attempt.protocol == self._arrival.codec.name and self._arrival.reader is None
         lane = RawLane(errand) if is_raw else TranslatedLane(errand)

@@ -1,7 +1,7 @@
 """How a request goes up: as it is (the raw lane) or translated. No I/O: a lane makes the call, and the way its reply takes."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -10,12 +10,13 @@ import msgspec
 from dragoman.codec import Audience, Codec, Peek, Source, Target
 from dragoman.engine.client import Arrival
 from dragoman.engine.headers import chosen, upward, with_item
+from dragoman.engine.naming import ClientWords
 from dragoman.engine.ports import Calibration, Call, Store, Uncalibrated
 from dragoman.engine.stages import RawStage, TranslatedStage
 from dragoman.ir.collecting import expand
 from dragoman.ir.events import Event
 from dragoman.ir.failures import DragomanError, UnsupportedError
-from dragoman.ir.losses import Ledger
+from dragoman.ir.losses import Ledger, Loss
 from dragoman.ir.reply import Reply, Usage
 from dragoman.ir.request import Request
 from dragoman.ir.seals import MARK_BYTES
@@ -61,6 +62,10 @@ class Errand(msgspec.Struct, frozen=True):
         """The client's protocol."""
         return self.arrival.codec
 
+    def client_words(self) -> ClientWords:
+        """Return the context in which errors name parts of the request as the client does."""
+        return ClientWords(self.arrival.reader or self.client, self.arrival.body)
+
     def signed(
         self, form: str, headers: Callable[[], Sequence[tuple[str, str]]], session: str | None
     ) -> tuple[tuple[str, str], ...]:
@@ -104,7 +109,8 @@ class RawLane:
         # What has a path of its own asks for less than a reply does: its body is that of a count.
         decode = (codec.decode_count if path else None) or codec.decode_request
         if attempt.may_be_blind and may_hold_media(body):
-            refuse_unseen(decode(body, Ledger()), attempt)
+            with ClientWords(codec, body):
+                refuse_unseen(decode(body, Ledger()), attempt)
         if MARK_BYTES in body:
             body = codec.unseal(body, target_of(attempt), errand.ledger)
         if self._hides_usage and codec.splice_asking:
@@ -157,9 +163,11 @@ class TranslatedLane:
         self._counts = counts
         self.upstream = errand.upstream
         self._request = _decoded(errand, counts=counts)
-        self._conformity = None if counts else _conformity(self._request, errand.attempt)
+        self._lost_in_reading = len(errand.ledger)
         self._memory = _memory(self._request, errand)
-        self._fit, self._renames = _fit(self._request, self._memory, errand)
+        with errand.client_words():
+            self._conformity = None if counts else _conformity(self._request, errand.attempt)
+            self._fit, self._renames = _fit(self._request, self._memory, errand)
 
     @property
     def request(self) -> Request:
@@ -173,9 +181,10 @@ class TranslatedLane:
         encode, path = upstream.encode_request, upstream.path(attempt.model, self._fit.stream)
         if self._counts and upstream.encode_count_request:
             encode, path = upstream.encode_count_request, upstream.count_path(attempt.model) or path
-        body = encode(self._fit, target_of(attempt), errand.ledger)
+        with errand.client_words():
+            body = encode(self._fit, target_of(attempt), errand.ledger)
         if attempt.losses == "strict":
-            refuse_losses(errand.ledger)
+            self._refuse_losses()
         session = errand.identity.session
         if attempt.session_header and session is None:
             session = conversation(self._request)
@@ -262,6 +271,13 @@ class TranslatedLane:
             ledger=errand.ledger,
         )
 
+    def _refuse_losses(self) -> None:
+        """Raise UnsupportedError for the first loss that changes the meaning. What was lost in reading has the client's name."""
+        losses = tuple(self._errand.ledger)
+        refuse_losses(losses[: self._lost_in_reading])
+        with self._errand.client_words():
+            refuse_losses(losses[self._lost_in_reading :])
+
     @property
     def _source(self) -> Source:
         return Source(self._errand.attempt.provider, self._errand.attempt.model)
@@ -277,15 +293,21 @@ def conversation(request: Request) -> str:
     return fallback_session(system_text(request), first_words(request))
 
 
-def refuse_losses(ledger: Ledger) -> None:
+def refuse_losses(losses: Iterable[Loss]) -> None:
     """Raise UnsupportedError for the first loss that changes the meaning: the policy `strict`."""
-    for loss in ledger:
+    for loss in losses:
         if loss.changes_meaning:
             raise UnsupportedError(
                 f"`{loss.path}`: {loss.reason}",
                 param=loss.path,
                 hint='the loss policy is `strict`; with `losses = "warn"` the request would be sent without this',
             )
+
+
+def refuse_several(request: Request) -> None:
+    """Raise UnsupportedError when `request` asks for several answers at once: a reply in the IR is one."""
+    if request.sampling.candidates > 1:
+        raise UnsupportedError("`n` is more than 1, and a translated reply holds one answer", param="n")
 
 
 class UnseenError(UnsupportedError):
@@ -340,6 +362,7 @@ def _memory(request: Request, errand: Errand) -> Memory | None:
 def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Request, Renames]:
     """Return the request as the target takes it, and how to undo the renaming of its tools."""
     attempt, ledger = errand.attempt, errand.ledger
+    refuse_several(request)
     refuse_unseen(request, attempt)
     if memory:
         request = memory.restored(request, attempt.protocol, attempt.provider)

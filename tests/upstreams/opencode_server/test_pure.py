@@ -310,7 +310,7 @@ def test_documents_that_are_words_are_told_as_words() -> None:
 
 
 def test_settings_for_a_server_of_chat() -> None:
-    sampling = Sampling(0.5, 0.9, 40, ("zz",), 7, 0.1, 0.2, candidates=2)
+    sampling = Sampling(0.5, 0.9, 40, ("zz",), 7, 0.1, 0.2)
     request = asked(
         sampling=sampling, max_tokens=99, user="u", cache_key="k", tools=(FunctionTool("a"),), parallel_tools=False
     )
@@ -327,7 +327,7 @@ def test_settings_for_a_server_of_chat() -> None:
         "parallel_tool_calls": False,
     }
     assert prompt.stops == ()
-    assert sorted(codes(ledger)) == ["candidates", "sampling"]
+    assert sorted(codes(ledger)) == ["sampling"]
 
 
 def test_settings_for_anthropic() -> None:

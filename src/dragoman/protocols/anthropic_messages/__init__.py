@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dragoman.codec import Codec, Endpoint, Operation
+from dragoman.codec import Codec, Endpoint, Operation, Places
 from dragoman.dialects import Dialect
 from dragoman.protocols.anthropic_messages.errors import (
     decode_failure,
@@ -96,4 +96,17 @@ PROTOCOL: Final = Codec(
     marks=("anthropic-version", "x-api-key"),
     lists_claude_shaped=True,
     encode_page=encode_page,
+    places=Places(
+        "messages",
+        "content",
+        {
+            "stop": "stop_sequences",
+            "response_format": "output_config.format",
+            "schema": "output_config.format.schema",
+            "reasoning": "thinking",
+            "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+            "user": "metadata.user_id",
+        },
+        inner="content",
+    ),
 )

@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import quote
 
-from dragoman.codec import Codec, Endpoint, Operation
+from dragoman.codec import Codec, Endpoint, Operation, Places
 from dragoman.protocols.gemini_generate.errors import (
     decode_failure,
     encode_failure,
@@ -111,4 +111,25 @@ PROTOCOL: Final = Codec(
     marks=("x-goog-api-key", "x-goog-api-client"),
     tool_names_begin_with_letter=True,
     array_of=JsonArray,
+    places=Places(
+        "contents",
+        "parts",
+        {
+            "messages": "contents",
+            "system": "systemInstruction",
+            "tool_choice": "toolConfig.functionCallingConfig",
+            "n": "generationConfig.candidateCount",
+            "max_tokens": "generationConfig.maxOutputTokens",
+            "temperature": "generationConfig.temperature",
+            "top_p": "generationConfig.topP",
+            "top_k": "generationConfig.topK",
+            "stop": "generationConfig.stopSequences",
+            "seed": "generationConfig.seed",
+            "frequency_penalty": "generationConfig.frequencyPenalty",
+            "presence_penalty": "generationConfig.presencePenalty",
+            "reasoning": "generationConfig.thinkingConfig",
+            "response_format": "generationConfig.responseJsonSchema",
+            "schema": "generationConfig.responseJsonSchema",
+        },
+    ),
 )

@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/chat
 
 from typing import Final
 
-from dragoman.codec import Codec, Endpoint, Operation
+from dragoman.codec import Codec, Endpoint, Operation, Places
 from dragoman.protocols.openai_chat.losses import LOSES
 from dragoman.protocols.openai_chat.raw import (
     HideUsage,
@@ -68,4 +68,5 @@ PROTOCOL: Final = Codec(
     splice_asking=splice_asking,
     hide_usage=HideUsage,
     really=really,
+    places=Places("messages", "content", {"schema": "response_format.json_schema.schema"}, answer="content"),
 )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dragoman.codec import Codec, Endpoint, Operation, Storage
+from dragoman.codec import Codec, Endpoint, Operation, Places, Storage
 from dragoman.protocols.openai_responses.errors import encode_failure_event
 from dragoman.protocols.openai_responses.losses import LOSES
 from dragoman.protocols.openai_responses.raw import echo, is_finished, peek, read_usage, unseal
@@ -84,4 +84,16 @@ PROTOCOL: Final = Codec(
         encode_deleted=encode_deleted,
     ),
     compact_path="/responses/compact",
+    places=Places(
+        "input",
+        "content",
+        {
+            "messages": "input",
+            "system": "instructions",
+            "max_tokens": "max_output_tokens",
+            "response_format": "text.format",
+            "schema": "text.format.schema",
+        },
+        answer="output",
+    ),
 )

@@ -7,7 +7,6 @@ from dragoman.codec import LossNote
 LOSES: Final = (
     LossNote("allowed_tools", "a choice among some of the tools: only those are sent"),
     LossNote("cache_breakpoint", "OpenCode sets its own breakpoints"),
-    LossNote("candidates", "one answer at a time"),
     LossNote("citations", "where a text comes from cannot be told"),
     LossNote("custom_tool", "a tool that takes free text is told as a function with one string"),
     LossNote("effort", "the nearest of the words that OpenCode knows for the model, or none"),

@@ -52,8 +52,6 @@ def read_parameters(request: Request, place: Place, ledger: Ledger) -> Parameter
         params["topK"] = None
     if request.max_tokens is not None or not package.needs_max_tokens:
         params["maxOutputTokens"] = request.max_tokens
-    if sampling.candidates > 1:
-        ledger.dropped("candidates", "n", "one answer at a time", changes_meaning=True)
     found = Parameters(params, {})
     if package.passes_fields:
         found.options = _chat_fields(request, ledger)
