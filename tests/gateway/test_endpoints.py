@@ -151,6 +151,18 @@ def test_tokens_are_estimated_where_nobody_can_count(
     assert not scripted_chat.seen
 
 
+@pytest.mark.parametrize("upstream", ["messages", "responses", "gemini", "chat", "demo"])
+def test_a_count_is_no_stream_whatever_its_body_says(client: httpx2.Client, upstream: str) -> None:
+    said = {"model": f"{upstream}/echo", "stream": True}
+    for path, talk in (
+        ("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": "hi"}]}),
+        ("/v1/responses/input_tokens", {"input": "hi"}),
+    ):
+        reply = client.post(path, json={**said, **talk})
+        assert reply.status_code == 200, reply.text
+        assert reply.json()["input_tokens"] > 0
+
+
 def test_a_count_of_what_is_no_request_is_a_400(client: httpx2.Client) -> None:
     for model in ("messages/assistant", "chat/assistant", "demo/echo"):
         reply = client.post("/v1/messages/count_tokens", json={"model": model, "messages": 7})

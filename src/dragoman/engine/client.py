@@ -33,7 +33,7 @@ class Arrival(msgspec.Struct, frozen=True):
     `headers` have lower-case names; `prefix` is the provider that the path named (`go` in `/go/v1/messages`), `key` the client's
     own key, `may_forward_key` whether it is one for upstreams (False when it is the gateway's own). `key_name` is what the
     configuration calls the gateway's key that was presented; `losses` is the policy that the request, or else that key, asks
-    for (None: the route's). `model` and `streams` are what the path says of them, in protocols whose bodies do not. `reader` is
+    for (None: the route's). `model` and `streams` are what the path says of them; None: the body says it. `reader` is
     the protocol whose request the body really is, when that is not the endpoint's.
     """
 
@@ -53,9 +53,9 @@ class Arrival(msgspec.Struct, frozen=True):
     def peek(self) -> Peek:
         """Return the model that is asked for and whether its reply streams. Raises RequestError."""
         peek = self.codec.peek(self.body)
-        if self.model is None:
+        if self.model is None and self.streams is None:
             return peek
-        return msgspec.structs.replace(peek, model=self.model, stream=bool(self.streams))
+        return msgspec.structs.replace(peek, model=self.model or peek.model, stream=bool(self.streams))
 
 
 class ClientConnection(Protocol):

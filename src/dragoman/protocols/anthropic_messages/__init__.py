@@ -56,7 +56,7 @@ PROTOCOL: Final = Codec(
     title="Anthropic Messages",
     endpoints=(
         *(Endpoint("POST", path, Operation.GENERATE) for path in _MESSAGES),
-        *(Endpoint("POST", f"{path}/count_tokens", Operation.COUNT) for path in _MESSAGES),
+        *(Endpoint("POST", f"{path}/count_tokens", Operation.COUNT, streams=False) for path in _MESSAGES),
         Endpoint("GET", "/v1/models", Operation.MODELS),
         Endpoint("GET", "/v1/models/{model}", Operation.MODEL),
     ),

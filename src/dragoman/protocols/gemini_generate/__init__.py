@@ -51,7 +51,7 @@ def _turns(collection: str) -> tuple[Endpoint, ...]:
     return (
         Endpoint("POST", f"{collection}/{{model}}:generateContent", Operation.GENERATE, streams=False),
         Endpoint("POST", f"{collection}/{{model}}:streamGenerateContent", Operation.GENERATE, streams=True),
-        Endpoint("POST", f"{collection}/{{model}}:countTokens", Operation.COUNT),
+        Endpoint("POST", f"{collection}/{{model}}:countTokens", Operation.COUNT, streams=False),
     )
 
 

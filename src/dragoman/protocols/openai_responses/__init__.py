@@ -35,8 +35,8 @@ PROTOCOL: Final = Codec(
     title="OpenAI Responses",
     endpoints=(
         *(Endpoint("POST", path, Operation.GENERATE) for path in _RESPONSES),
-        *(Endpoint("POST", f"{path}/input_tokens", Operation.COUNT) for path in _RESPONSES),
-        *(Endpoint("POST", f"{path}/compact", Operation.COMPACT) for path in _RESPONSES),
+        *(Endpoint("POST", f"{path}/input_tokens", Operation.COUNT, streams=False) for path in _RESPONSES),
+        *(Endpoint("POST", f"{path}/compact", Operation.COMPACT, streams=False) for path in _RESPONSES),
         *(Endpoint("GET", f"{path}/{{id}}", Operation.RETRIEVE) for path in _RESPONSES),
         *(Endpoint("DELETE", f"{path}/{{id}}", Operation.DELETE) for path in _RESPONSES),
     ),
