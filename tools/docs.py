@@ -25,7 +25,10 @@ from dragoman.routing.registry import Registry
 from dragoman.settings import Provider, Settings, rows
 from dragoman.settings.older_names import OLDER_NAMES
 from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
+from dragoman.upstreams.claude_agent.environment import INHERITED as TO_CLAUDE
+from dragoman.upstreams.claude_agent.internal.toolbox import INHERITED as TO_TOOLS
 from dragoman.upstreams.claude_agent.losses import LOSES as CLAUDE_AGENT_LOSES
+from dragoman.upstreams.opencode_server.configuration import INHERITED as TO_OPENCODE
 from dragoman.upstreams.opencode_server.losses import LOSES as OPENCODE_SERVER_LOSES
 from dragoman.upstreams.scripted import MODELS, WORDS
 from tools import clients
@@ -83,6 +86,18 @@ FILES: Final = (
     ("`$TMPDIR/dragoman-*`", "folders of back ends that are programs", "the gateway", "the gateway, when it stops"),
 )
 """(file, what it is, who writes it, who removes it)."""
+
+
+def passed_on() -> Iterable[tuple[str, str]]:
+    """Yield the variables that programs get from the gateway's environment, and which programs."""
+    heirs = {"the Claude CLI": TO_CLAUDE, "OpenCode": TO_OPENCODE, "tools of the internal mode": TO_TOOLS}
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in dict.fromkeys(name for inherited in heirs.values() for name in inherited):
+        groups.setdefault(tuple(heir for heir in heirs if name in heirs[heir]), []).append(f"`{name}`")
+    for group, names in groups.items():
+        yield ", ".join(names), f"passed on to {', '.join(group)}"
+
+
 VARIABLES: Final = (
     ("DRAGOMAN_CONFIG", "the configuration file"),
     ("XDG_CONFIG_HOME", "where configurations are; absent: `$HOME/.config`"),
@@ -99,6 +114,20 @@ VARIABLES: Final = (
         for name, option in (("HOST", "host"), ("PORT", "port"), ("API_KEY", "key"), ("TIMEOUT", "timeout"))
     ),
     ("`env:NAME` in the configuration", "the key that stands there; any name will do"),
+    *(
+        (name, f"where `dragoman connect {client}` finds the client's settings, as the client itself")
+        for name, client in (
+            ("CLAUDE_CONFIG_DIR", "claude-code"),
+            ("CODEX_HOME", "codex"),
+            ("GEMINI_CLI_HOME", "gemini-cli"),
+            ("CONTINUE_GLOBAL_DIR", "continue"),
+            ("OPENHANDS_PERSISTENCE_DIR", "openhands"),
+            ("APPDATA", "zed"),
+            ("LOCALAPPDATA", "claude-desktop"),
+        )
+    ),
+    ("CODEX_DRAGOMAN_KEY", "the gateway's key, which `dragoman launch codex` gives to Codex"),
+    *passed_on(),
 )
 COMMANDS: Final = (
     "serve",
@@ -250,7 +279,7 @@ def files() -> str:
 def environment() -> str:
     """Return the variables that are no settings."""
     older = ((name, f"`{'.'.join(path)}`, as Claude proxies before it had it") for name, path in OLDER_NAMES.items())
-    rows = ((name if " " in name else f"`{name}`", what) for name, what in (*VARIABLES, *older))
+    rows = ((name if name.startswith("`") else f"`{name}`", what) for name, what in (*VARIABLES, *older))
     return table(("variable", "what it sets"), rows)
 
 

@@ -331,4 +331,6 @@ def test_a_launch_says_where_and_with_which_key_but_not_on_the_command_line(
     assert "chat/m1" in told
     assert KEY not in " ".join(launch.arguments)
     assert not set(launch.unset) & set(launch.environment)
+    # A `dragoman` in the shell of an agent would take it for a setting that there is not.
+    assert not [name for name in launch.environment if name.startswith("DRAGOMAN_")]
     assert all(os.sep not in name for name in launch.files)

@@ -6,7 +6,8 @@ from typing import Final
 
 from dragoman.connect.client import PROVIDER, TITLE, Client, Connection, File, Launch, Places, Setting
 
-_KEY: Final = "DRAGOMAN_CODEX_KEY"
+# What begins with `DRAGOMAN_` is a setting: a `dragoman` that the agent runs in its shell would not take it for one.
+_KEY: Final = "CODEX_DRAGOMAN_KEY"
 
 
 def _files(connection: Connection, places: Places) -> Sequence[File]:

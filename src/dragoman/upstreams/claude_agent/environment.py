@@ -15,7 +15,7 @@ from dragoman.settings import Secret, Settings, SettingsError
 
 SDK: Final = "claude_agent_sdk"
 
-_INHERITED: Final = (
+INHERITED: Final = (
     *(
         "PATH",
         "HOME",
@@ -103,7 +103,7 @@ def environment(
     A key, a token or another address is in it only when the configuration says so: without any the CLI uses its own login.
     """
     claude = settings.claude
-    made = {name: environ[name] for name in _INHERITED if name in environ} | dict(_SWITCHES)
+    made = {name: environ[name] for name in INHERITED if name in environ} | dict(_SWITCHES)
     if api_key is not None:
         made["ANTHROPIC_API_KEY"] = api_key.reveal()
         # Who signs in with a plan has to leave this on.

@@ -19,7 +19,7 @@ from dragoman.upstreams.opencode_server.wire import VERSION
 PLUGIN: Final = Path(__file__).with_name("plugin") / "dragoman.js"
 PASSWORD_VARIABLE: Final = "OPENCODE_SERVER_PASSWORD"  # noqa: S105 - a variable's name
 USER: Final = "opencode"
-_INHERITED: Final = (
+INHERITED: Final = (
     *("PATH", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR"),
     *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
     *("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"),
@@ -59,7 +59,7 @@ class Start(msgspec.Struct, frozen=True):
 def read_start(settings: Settings, environ: Mapping[str, str]) -> Start:
     """Return how it is started. Raises SettingsError when there is no program, or a file cannot be read."""
     own, told = read_own(settings, environ)
-    environment = {name: environ[name] for name in (*_INHERITED, *told) if name in environ}
+    environment = {name: environ[name] for name in (*INHERITED, *told) if name in environ}
     environment |= {f"OPENCODE_DISABLE_{name}": "1" for name in _SWITCHED_OFF}
     environment |= {
         "OPENCODE_DB": ":memory:",

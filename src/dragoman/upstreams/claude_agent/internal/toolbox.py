@@ -29,7 +29,7 @@ from dragoman.upstreams.claude_agent.internal.tools import (
     call_of,
 )
 
-_INHERITED: Final = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR")
+INHERITED: Final = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR")
 """What commands see of the gateway's environment: no key, token or address is in it."""
 
 
@@ -54,7 +54,7 @@ class Toolbox:
             ) from None
         self.names = settings.tools
         self.limits = Limits(settings.tool_timeout_s, settings.tool_output_kib * 1024)
-        self._environment = {name: environ[name] for name in _INHERITED if name in environ} | {"TERM": "dumb"}
+        self._environment = {name: environ[name] for name in INHERITED if name in environ} | {"TERM": "dumb"}
         # The first that there is: a `bash` on the PATH may be somebody's wrapper, which costs a quarter of a second.
         self._shell = shutil.which("/bin/bash") or shutil.which("bash") or "/bin/sh"
         self._writing = threading.Lock()
