@@ -9,7 +9,7 @@ import msgspec
 from dragoman.routing.identity import agent_of
 from dragoman.routing.names import Resolved
 from dragoman.routing.registry import Registry
-from dragoman.routing.specs import LONG_CONTEXT
+from dragoman.routing.specs import is_long
 from dragoman.settings import AgentRoute, LossPolicy
 
 
@@ -56,7 +56,7 @@ def rerouted(registry: Registry, resolved: Resolved, headers: Mapping[str, str],
             card=place[1],
             reason=route.reason,
             losses=route.losses or resolved.losses,
-            long_context=resolved.long_context or LONG_CONTEXT.search(route.target) is not None,
+            long_context=resolved.long_context or is_long(route.target),
             takes_client_key=place[0] is resolved.spec,
         )
     return resolved

@@ -10,7 +10,7 @@ from dragoman.codec import ModelCard
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.providers import discover
 from dragoman.routing.registry import Registry, known_names, near
-from dragoman.routing.specs import LONG_CONTEXT, ModelSpec, Place, ProviderSpec
+from dragoman.routing.specs import LONG_CONTEXT, ModelSpec, Place, ProviderSpec, is_long
 from dragoman.settings import LossPolicy, did_you_mean
 
 CLAUDE_SHAPED: Final = "claude-dragoman/"
@@ -143,12 +143,7 @@ def _resolve(registry: Registry, name: str, prefix: str | None) -> Resolved:
     if found is None:
         raise _unknown(registry, plain, prefix)
     spec, card = found.place
-    return Resolved(name, spec, card, found.reason, found.long_context or _is_long(name), found.losses)
-
-
-def _is_long(name: str) -> bool:
-    """Tell whether `name` asks for the long context."""
-    return LONG_CONTEXT.search(name) is not None
+    return Resolved(name, spec, card, found.reason, found.long_context or is_long(name), found.losses)
 
 
 def _anywhere(registry: Registry, name: str) -> _Found | None:
@@ -156,7 +151,7 @@ def _anywhere(registry: Registry, name: str) -> _Found | None:
         return _Found(place, "addressed")
     for alias in registry.aliases:
         if alias.matcher.match(name) and (place := registry.target(alias.target)):
-            return _Found(place, f"alias `{alias.glob}`", alias.losses, _is_long(alias.target))
+            return _Found(place, f"alias `{alias.glob}`", alias.losses, is_long(alias.target))
     if place := registry.listed(name):
         return _Found(place, f"listed by `{place[0].name}`")
     found = _by_default(registry)
@@ -180,7 +175,7 @@ def _below(registry: Registry, name: str, prefix: str) -> _Found | None:
         return _Found(place, f"path prefix `{prefix}`")
     for alias in registry.aliases:
         if alias.matcher.match(name) and (place := registry.target(alias.target)) and place[0] is spec:
-            return _Found(place, f"alias `{alias.glob}`", alias.losses, _is_long(alias.target))
+            return _Found(place, f"alias `{alias.glob}`", alias.losses, is_long(alias.target))
     if card := spec.find(name):
         return _Found((spec, card), f"path prefix `{prefix}`")
     found = _by_default(registry)
@@ -190,7 +185,7 @@ def _below(registry: Registry, name: str, prefix: str) -> _Found | None:
 def _by_default(registry: Registry) -> _Found | None:
     route = registry.settings.routes.default
     place = registry.target(route.to) if route else None
-    return _Found(place, "route `default`", route.losses, _is_long(route.to)) if place and route else None
+    return _Found(place, "route `default`", route.losses, is_long(route.to)) if place and route else None
 
 
 def _by_any(place: Place | None) -> _Found | None:

@@ -14,7 +14,7 @@ from dragoman.routing.agents import rerouted
 from dragoman.routing.building import base_for
 from dragoman.routing.names import Resolved, resolve
 from dragoman.routing.registry import Registry
-from dragoman.routing.specs import LONG_CONTEXT, MODEL_KINDS
+from dragoman.routing.specs import LONG_CONTEXT, MODEL_KINDS, is_long
 from dragoman.settings import LossPolicy, Secret
 from dragoman.settings.origins import origin_of
 
@@ -137,7 +137,14 @@ def vision_target(registry: Registry, resolved: Resolved) -> Resolved | None:
     if place is None or place == (resolved.spec, resolved.card):
         return None
     losses = (route.losses if route else None) or resolved.losses
-    return msgspec.structs.replace(resolved, spec=place[0], card=place[1], reason="route `vision`", losses=losses)
+    return msgspec.structs.replace(
+        resolved,
+        spec=place[0],
+        card=place[1],
+        reason="route `vision`",
+        losses=losses,
+        long_context=resolved.long_context or (route is not None and is_long(route.to)),
+    )
 
 
 def plan_request(

@@ -22,6 +22,11 @@ LONG_CONTEXT: Final = re.compile(r"\[\d+[mk]\]$", re.IGNORECASE)
 """The suffix that asks for the long context: `[1m]`."""
 
 
+def is_long(name: str) -> bool:
+    """Tell whether a model's name asks for the long context."""
+    return LONG_CONTEXT.search(name) is not None
+
+
 class ModelSpec(msgspec.Struct, frozen=True):
     """One model of a provider, ready to be asked: at `base_url`, in `protocol`."""
 
