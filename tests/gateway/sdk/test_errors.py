@@ -136,6 +136,7 @@ def test_a_context_that_is_too_long_is_told_in_the_words_that_clients_compact_on
         ask_chat(gpt, streams=streams, model=CLAUDE)
     assert also.value.code == "context_length_exceeded"
     assert words in also.value.message
+    assert "This model's maximum context length is" in also.value.message, "LiteLLM looks for words, not for the code"
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])

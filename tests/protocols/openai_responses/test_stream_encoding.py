@@ -228,17 +228,18 @@ def test_a_seal_that_comes_too_late_is_reported() -> None:
 
 # Failures
 
-WHY = Failure(FailureKind.CONTEXT_TOO_LONG, "too long")
+WORDS = "This model's maximum context length is 7."
+WHY = Failure(FailureKind.CONTEXT_TOO_LONG, WORDS)
 
 
 def test_a_failure_is_told_to_the_sdks_and_to_codex() -> None:
     events: list[Event] = [START, BlockStart(0, Text("")), TextDelta(0, "hi"), BlockEnd(0), ReplyFailed(WHY)]
     *before, error, failed = events_in(written(events))
-    assert (error["type"], error["code"], error["message"]) == ("error", "context_length_exceeded", "too long")
-    assert error["error"]["message"] == "too long"
+    assert (error["type"], error["code"], error["message"]) == ("error", "context_length_exceeded", WORDS)
+    assert error["error"]["message"] == WORDS
     assert failed["type"] == "response.failed"
     assert failed["response"]["id"] == before[0]["response"]["id"]
-    assert failed["response"]["error"] == {"code": "context_length_exceeded", "message": "too long"}
+    assert failed["response"]["error"] == {"code": "context_length_exceeded", "message": WORDS}
     assert failed["response"]["output"][0]["content"][0]["text"] == "hi"
     assert [one["sequence_number"] for one in (*before, error, failed)] == list(range(len(before) + 2))
 

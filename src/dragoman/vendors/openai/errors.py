@@ -253,6 +253,8 @@ _TYPES: Final = {
 }
 """The type and the code of each kind of failure; the upstream's own code goes before."""
 
+_OVERFLOW: Final = "this model's maximum context length is"
+
 
 def encode_failure(failure: Failure, _request_id: str = "") -> bytes:
     """Return the body of an error answer. The request's id is in a header, as at OpenAI."""
@@ -267,11 +269,21 @@ def error_fields(failure: Failure) -> dict[str, str | None]:
     # Clients compact on this very code, whatever the upstream called it.
     keeps_code = failure.code and failure.kind is not FailureKind.CONTEXT_TOO_LONG
     return {
-        "message": failure.text,
+        "message": _message(failure),
         "type": kind,
         "param": failure.param,
         "code": failure.code if keeps_code else code,
     }
+
+
+def _message(failure: Failure) -> str:
+    """Return the words of a failure; behind others for a context that is too long stand OpenAI's own.
+
+    LiteLLM, and with it Aider and OpenHands, looks for these and not for the code.
+    """
+    if failure.kind is not FailureKind.CONTEXT_TOO_LONG or _OVERFLOW in failure.text.lower():
+        return failure.text
+    return f"{failure.text}\nThis model's maximum context length is exceeded."
 
 
 def encode_failure_event(failure: Failure, request_id: str = "") -> bytes:
