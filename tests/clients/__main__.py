@@ -1,6 +1,6 @@
 """Runs real coding agents through the gateway, against upstreams that follow a script: `make test-clients`.
 
-Each agent is fetched from npm into a folder of its own and told to do something small, headless and without a key.
+Each agent is fetched from npm or PyPI into a folder of its own and told to do something small, headless and without a key.
 Between them stand the gateway and a scripted upstream; nothing leaves this machine once the agents are there.
 """
 
@@ -15,21 +15,21 @@ from fnmatch import fnmatch
 from pathlib import Path
 from time import monotonic
 
-from tests.clients import claude_code, codex, gemini_cli, opencode, report
+from tests.clients import aider, claude_code, codex, gemini_cli, opencode, report
 from tests.clients.chat import CHAT
 from tests.clients.claude_agent import CLAUDE_AGENT
 from tests.clients.client import BrokenStream, Case, Client, Delegation, Errand
 from tests.clients.connecting import CONNECTED, LAUNCHED
 from tests.clients.gateway import GatewayError, configuration, internal_configuration, running
 from tests.clients.gemini import GEMINI
-from tests.clients.install import NODE, UnavailableError, default_prefix, install
+from tests.clients.install import NODE, Package, UnavailableError, default_prefix, install
 from tests.clients.messages import MESSAGES
 from tests.clients.responses import RESPONSES
 from tests.clients.speech import Speech
 from tests.clients.stage import Stage, play
 from tests.clients.upstream import serving
 
-CLIENTS: Sequence[Client] = (claude_code.CLIENT, codex.CLIENT, gemini_cli.CLIENT, opencode.CLIENT)
+CLIENTS: Sequence[Client] = (claude_code.CLIENT, codex.CLIENT, gemini_cli.CLIENT, opencode.CLIENT, aider.CLIENT)
 UPSTREAMS: Sequence[Speech] = (CHAT, MESSAGES, RESPONSES, GEMINI, CLAUDE_AGENT)
 
 RUN_LIMIT = 2400.0
@@ -111,7 +111,7 @@ def _needs_gateway(case: Case) -> bool:
 
 
 async def _programs(options: Options, client: Client) -> Sequence[Path]:
-    packages = (client.package, NODE)
+    packages = [client.package, NODE] if isinstance(client.package, Package) else [client.package]
     return [await install(package, options.prefix, options.install_limit) for package in packages]
 
 

@@ -110,6 +110,12 @@ def _wanted(asked: Asked) -> Wanted | None:
     return Wanted(request["model"], request.get("stream") is True)
 
 
+def _added(request: JSON) -> bytes:
+    """The log is to have a stream's usage even if its client does not ask for it."""
+    asks = not request.get("stream") or "stream_options" in request
+    return b"" if asks else b',"stream_options":{"include_usage":true}'
+
+
 def _texts(request: JSON) -> Iterator[str]:
     return (text_of(message.get("content")) for message in request["messages"])
 
@@ -181,5 +187,6 @@ CHAT = Speech(
     tools=_tools,
     request_faults=_request_faults,
     loop_faults=_loop_faults,
+    added=_added,
     cache_key="prompt_cache_key",
 )

@@ -48,6 +48,18 @@ def asked_again(seen: Sequence[Asked], speech: Speech, *, whole: bool) -> Iterat
         yield from same_but(fields, one, other)
 
 
+def edited(seen: Sequence[Asked], speech: Speech, story: Story) -> Iterator[Fault]:
+    """An edit is asked for as a stream, the message of its commit whole; what a test has found comes back to the model."""
+    streams = [wanted and wanted.streams for wanted in map(speech.wanted, seen)]
+    if streams != [True, False, True, False]:
+        yield f"that a stream is wanted was {streams}"
+    told = "\n\n".join(speech.texts(seen[2].json()))
+    for words in (story.opening.text.strip(), *story.words):
+        if words not in told:
+            yield f"the model was not told `{words}` after its first edit"
+    yield from written(story)
+
+
 def one_conversation(seen: Sequence[Asked], speech: Speech) -> Iterator[Fault]:
     """What the gateway makes of a conversation has one and the same key for the upstream's cache, first and last.
 
@@ -60,10 +72,13 @@ def one_conversation(seen: Sequence[Asked], speech: Speech) -> Iterator[Fault]:
         yield f"`{speech.cache_key}` is not one and the same: {keys}"
 
 
-def untouched(client: Asked, upstream: Asked, names: tuple[str, str]) -> Iterator[Fault]:
-    """On the raw lane a body arrives byte for byte, but for the model's `names`, and so do the protocol's headers."""
+def untouched(client: Asked, upstream: Asked, names: tuple[str, str], added: bytes) -> Iterator[Fault]:
+    """On the raw lane a body arrives byte for byte, but for the model's `names`, and so do the protocol's headers.
+
+    `added` is what the gateway puts behind the model's name.
+    """
     old, new = (b'"model":' + msgspec.json.encode(name) for name in names)
-    expected = client.body.replace(old, new, 1)
+    expected = client.body.replace(old, new + added, 1)
     if upstream.body != expected:
         place = next((at for at, (a, b) in enumerate(zip(expected, upstream.body, strict=False)) if a != b), -1)
         yield (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.clients.install import Finished, Package
+from tests.clients.install import AnyPackage, Finished
 from tests.clients.script import JSON, Fail
 from tests.clients.speech import Speech
 from tests.clients.story import Hands, ToolLoop
@@ -42,8 +42,8 @@ def surroundings(order: Order) -> dict[str, str]:
 class Said:
     """What an agent says at its end: its last words, whether it calls that a failure, and what it saw of the models.
 
-    `tokens` are those of all turns: of the prompt and not cached, from the cache, of the answers. `models` and `reasoning`
-    are None when the agent does not tell them.
+    `tokens` are those of all turns: of the prompt and not cached, from the cache, of the answers. They, `models` and
+    `reasoning` are None when the agent does not tell them.
     """
 
     text: str
@@ -92,7 +92,18 @@ class Errand:
     """The model asks for a call of the gateway's own tools, in internal mode; the agent sees one reply, and no call."""
 
 
-Plot = ToolLoop | BrokenStream | Refusal | Compaction | Delegation | Errand
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """The model's text holds edits of a file: a test fails after the first, and its words bring the second.
+
+    After each the agent asks, without a stream, for a commit's message. `edit` gives the text in which a file's whole content
+    becomes another.
+    """
+
+    edit: Callable[[Path, str, str], str]
+
+
+Plot = ToolLoop | BrokenStream | Refusal | Compaction | Delegation | Errand | Edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +126,7 @@ class Client:
     """A coding agent."""
 
     name: str
-    package: Package
+    package: AnyPackage
     start: Callable[[Order], tuple[Sequence[str], Mapping[str, str]]]
     """Its command line and its whole environment."""
     read: Callable[[Finished], Said]

@@ -87,7 +87,7 @@ def _read(finished: Finished) -> Said:
     words += [event["error"]["message"] for event in events if event["type"] == "turn.failed"]
     counts = [_tokens(event["usage"]) for event in events if event["type"] == "turn.completed"]
     last = words[-1] if words else finished.errors.strip()
-    return Said(last, is_failure=finished.code != 0, tokens=counts[-1] if counts else None)
+    return Said(last, is_failure=finished.code != 0, tokens=counts[-1] if counts else (0, 0, 0))
 
 
 def _tokens(usage: JSON) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Fetches a program from npm into a folder of its own, once: it appears there whole or not at all."""
+"""Fetches a program from npm or PyPI into a folder of its own, once: it appears there whole or not at all."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +21,10 @@ UNREACHABLE = frozenset(
 )
 """npm's words for a registry that it could not talk to."""
 
-VERSION_LIMIT = 30.0
+UV = Path(sys.executable).with_name("uv")
+"""Among the project's own tools."""
+
+VERSION_LIMIT = 60.0
 """Seconds that a program may take to tell its version."""
 
 
@@ -37,8 +41,27 @@ class Package:
     program: str
 
     @property
-    def folder(self) -> str:
-        return f"{self.program}-{self.version}"
+    def programs(self) -> str:
+        """Where its programs are, below its folder."""
+        return "node_modules/.bin"
+
+
+@dataclass(frozen=True, slots=True)
+class PythonPackage:
+    """The same from PyPI; `python` are the versions of Python that it runs on."""
+
+    name: str
+    version: str
+    program: str
+    python: str
+
+    @property
+    def programs(self) -> str:
+        """Where its programs are, below its folder."""
+        return "bin"
+
+
+AnyPackage = Package | PythonPackage
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +106,37 @@ async def run(command: Sequence[str], folder: Path, environment: Mapping[str, st
     return Finished(process.returncode or 0, output.decode(errors="replace"), errors.decode(errors="replace"))
 
 
-async def install(package: Package, prefix: Path, limit: float) -> Path:
+async def install(package: AnyPackage, prefix: Path, limit: float) -> Path:
     """Have `package` below `prefix` and return the folder of its program; raise UnavailableError when it cannot be."""
-    home = prefix / package.folder
-    programs = home / "node_modules" / ".bin"
+    home = prefix / _folder(package)
+    programs = home / package.programs
     if not (programs / package.program).exists():
         await _fetch(package, prefix, home, limit)
     return programs
 
 
-async def _fetch(package: Package, prefix: Path, home: Path, limit: float) -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise UnavailableError("there is no `npm` on the PATH")
+def _folder(package: AnyPackage) -> str:
+    return f"{package.program}-{package.version}"
+
+
+async def _fetch(package: AnyPackage, prefix: Path, home: Path, limit: float) -> None:
     draft = _make_draft(package, prefix)
     try:
-        await _npm_install(npm, package, draft, limit)
+        match package:
+            case Package():
+                await _npm_install(package, draft, limit)
+            case PythonPackage():
+                await _uv_install(package, draft, limit)
         await _try_out(package, draft)
         _move(draft, home)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _make_draft(package: Package, prefix: Path) -> Path:
+def _make_draft(package: AnyPackage, prefix: Path) -> Path:
     try:
         prefix.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{package.folder}-", dir=prefix))
+        return Path(tempfile.mkdtemp(prefix=f".{_folder(package)}-", dir=prefix))
     except OSError as error:
         raise UnavailableError(f"`{prefix}` cannot be written: {error.strerror}") from error
 
@@ -122,7 +150,10 @@ def _move(draft: Path, home: Path) -> None:
             raise UnavailableError(f"`{home}` cannot be written: {error.strerror}") from error
 
 
-async def _npm_install(npm: str, package: Package, draft: Path, limit: float) -> None:
+async def _npm_install(package: Package, draft: Path, limit: float) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise UnavailableError("there is no `npm` on the PATH")
     spec = f"{package.name}@{package.version}"
     allowed = {"private": True, "allowScripts": {package.name: True}}
     (draft / "package.json").write_bytes(msgspec.json.encode(allowed))
@@ -143,8 +174,35 @@ async def _npm_install(npm: str, package: Package, draft: Path, limit: float) ->
     raise UnavailableError(f"`npm install {spec}` failed (`{code}`): {_last_words(done.errors)}")
 
 
-async def _try_out(package: Package, draft: Path) -> None:
-    programs = draft / "node_modules" / ".bin"
+async def _uv_install(package: PythonPackage, draft: Path, limit: float) -> None:
+    # Its scripts find their interpreter by their own place: the draft is moved.
+    await _uv("venv", ["--relocatable", "--python", package.python, "."], draft, limit)
+    python = str(draft / "bin" / "python")
+    await _uv("pip", ["install", "--python", python, f"{package.name}=={package.version}"], draft, limit)
+
+
+async def _uv(command: str, words: Sequence[str], draft: Path, limit: float) -> None:
+    spoken = f"uv {command} {' '.join(words)}".replace(str(draft), "")
+    try:
+        done = await run([str(UV), command, "--quiet", *words], draft, _uv_environment(), limit)
+    except FileNotFoundError:
+        raise UnavailableError(f"there is no `{UV}`") from None
+    except TimeoutError:
+        raise UnavailableError(f"`{spoken}` took longer than {limit:.0f} s") from None
+    if done.code != 0:
+        raise UnavailableError(f"`{spoken}` failed: {_last_words(done.errors)}")
+
+
+def _uv_environment() -> Mapping[str, str]:
+    """Give an environment in which uv also finds what pyenv keeps: its shims run none but the version that was chosen."""
+    root = os.environ.get("PYENV_ROOT")
+    kept = (Path(root) if root else Path.home() / ".pyenv").glob("versions/*/bin")
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, kept)])
+    return {"UV_SYSTEM_CERTS": "1", **os.environ, "PATH": path}
+
+
+async def _try_out(package: AnyPackage, draft: Path) -> None:
+    programs = draft / package.programs
     program = programs / package.program
     environment = {"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}", "HOME": str(draft)}
     try:

@@ -69,6 +69,8 @@ class Speech:
     """What is wrong with the second request of a tool loop, after the first."""
     retells: "Speech | None" = None
     """The protocol of which it says the very same blocks; what a program in between adds to them is known."""
+    added: Callable[[JSON], bytes] = lambda _: b""
+    """What the gateway puts behind the model's name of a client's request that is otherwise passed on as it is."""
     cache_key: str | None = None
     """The request's field by which a server finds the conversation in its cache, if the protocol has one."""
 

@@ -10,12 +10,24 @@ from time import monotonic
 import msgspec
 
 from tests.clients import checks
-from tests.clients.client import BrokenStream, Case, Client, Compaction, Delegation, Errand, Order, Refusal, Said
+from tests.clients.client import (
+    BrokenStream,
+    Case,
+    Client,
+    Compaction,
+    Delegation,
+    Edits,
+    Errand,
+    Order,
+    Plot,
+    Refusal,
+    Said,
+)
 from tests.clients.gateway import CLIENT_KEY, Gateway
 from tests.clients.install import Finished, run
 from tests.clients.script import CACHED, FRESH, SPOKEN, Break, Call, Fault, Say, Turn
 from tests.clients.speech import Speech
-from tests.clients.story import Hands, Story, ToolLoop, tell
+from tests.clients.story import Hands, Story, ToolLoop, tell, tell_edits
 from tests.clients.tap import Exchange, Tap, tapping
 from tests.clients.upstream import Upstream
 
@@ -33,6 +45,9 @@ OWN_HANDS = Hands(lambda command: ("bash", {"command": command}), lambda file: (
 
 BEGINNING = "It begins"
 """What a stream says before it breaks."""
+
+COMMITS = "docs: write a word", "fix: write the right word"
+"""What it says of its edits."""
 
 HANDED_OVER = "Look for the word that begins with q."
 FOUND = "The word is quokka."
@@ -74,12 +89,9 @@ async def play(
 ) -> Played:
     """Play a case in `folder`, which is empty; it takes `limit` seconds at most. `programs` are folders for the PATH."""
     home, work = _rooms(folder)
-    upstream, gateway = stage.upstreams[case.upstream], stage.gateway
-    if isinstance(case.plot, Errand) and stage.internal is not None:
-        gateway = stage.internal
-        story = tell(OWN_HANDS, gateway.folder, ToolLoop(reasons=False))
-    else:
-        story = tell(client.hands, work, case.plot if isinstance(case.plot, ToolLoop) else ToolLoop())
+    is_errand = isinstance(case.plot, Errand) and stage.internal is not None
+    upstream, gateway = stage.upstreams[case.upstream], stage.internal if is_errand else stage.gateway
+    story = _story(client.hands, case.plot, gateway.folder if gateway and is_errand else work)
     upstream.play(*_script(case, story, is_direct=gateway is None))
     if isinstance(case.plot, Delegation):
         stage.upstreams[case.plot.helper].play(Say(FOUND))
@@ -115,6 +127,18 @@ def _rooms(folder: Path) -> tuple[Path, Path]:
     return home, work
 
 
+def _story(hands: Hands, plot: Plot, folder: Path) -> Story:
+    match plot:
+        case Errand():
+            return tell(OWN_HANDS, folder, ToolLoop(reasons=False))
+        case Edits(edit=edit):
+            return tell_edits(folder, edit)
+        case ToolLoop():
+            return tell(hands, folder, plot)
+        case BrokenStream() | Refusal() | Compaction() | Delegation():
+            return tell(hands, folder, ToolLoop())
+
+
 def _script(case: Case, story: Story, *, is_direct: bool) -> tuple[Turn, ...]:
     match case.plot:
         case ToolLoop() | Errand():
@@ -129,6 +153,8 @@ def _script(case: Case, story: Story, *, is_direct: bool) -> tuple[Turn, ...]:
         case Delegation(hand_over=hand_over):
             name, arguments = hand_over(HANDED_OVER)
             return Say(story.opening.text, calls=(Call("call_handed_over", name, arguments),)), story.closing
+        case Edits():
+            return story.opening, Say(COMMITS[0]), story.closing, Say(COMMITS[1])
 
 
 def _calls(case: Case) -> int:
@@ -144,6 +170,8 @@ def _calls(case: Case) -> int:
             return 3
         case Delegation():
             return 2
+        case Edits():
+            return 4
 
 
 def _faults(client: Client, case: Case, story: Story, played: Played, *, is_direct: bool) -> Iterator[Fault]:
@@ -190,6 +218,10 @@ def _told(case: Case, story: Story, said: Said) -> Iterator[Fault]:
         lacking = [words for words in case.plot.words if words not in said.text]
         yield from (f"the client's last words lack `{words}`: `{said.text}`" for words in lacking)
         return
+    if isinstance(case.plot, Edits):
+        lacking = [words for words in COMMITS if f" {words}\n" not in said.text]
+        yield from (f"the client did not commit `{words}`: `{said.text}`" for words in lacking)
+        return
     # A client may call it a failure that it had to shorten a conversation.
     is_failure = said.is_failure and not isinstance(case.plot, Compaction)
     shows_both = isinstance(case.plot, BrokenStream) and case.plot.shows_both
@@ -202,7 +234,7 @@ def _told(case: Case, story: Story, said: Said) -> Iterator[Fault]:
     if isinstance(case.plot, ToolLoop):
         calls, reasoning = _calls(case), "".join(one.opening.reasoning for one in story.rounds)
         tokens = (calls * FRESH, calls * CACHED, calls * SPOKEN)
-        if said.tokens != tokens:
+        if said.tokens is not None and said.tokens != tokens:
             yield f"the client counted the tokens {said.tokens}, not {tokens}"
         if said.reasoning is not None and said.reasoning != reasoning:
             yield f"the client showed the reasoning `{said.reasoning}`, not `{reasoning}`"
@@ -222,11 +254,15 @@ def _passed_on(client: Client, case: Case, played: Played) -> Iterator[Fault]:
                 yield from checks.retold(exchange.asked, asked)
             continue
         wanted = dialect.wanted(exchange.asked)
-        yield from checks.untouched(exchange.asked, asked, (wanted.model if wanted else "", speech.model))
+        yield from checks.untouched(
+            exchange.asked, asked, (wanted.model if wanted else "", speech.model), speech.added(exchange.asked.json())
+        )
         if isinstance(case.plot, Refusal) and msgspec.json.encode(case.plot.fail.body) not in exchange.answered:
             yield "the upstream's error body did not reach the client unchanged"
     if speech is not dialect:
-        yield from checks.one_conversation(played.upstream.seen, speech)
+        # A commit's message is asked for in a conversation of its own.
+        own = played.upstream.seen[::2] if isinstance(case.plot, Edits) else played.upstream.seen
+        yield from checks.one_conversation(own, speech)
 
 
 def _logged(case: Case, played: Played) -> Iterator[Fault]:
@@ -259,5 +295,7 @@ def _plot_faults(case: Case, story: Story, played: Played) -> Iterator[Fault]:
             yield from checks.written(story)
         case BrokenStream(whole=whole):
             yield from checks.asked_again(seen, speech, whole=whole)
+        case Edits():
+            yield from checks.edited(seen, speech, story)
         case Refusal() | Compaction() | Delegation():
             pass

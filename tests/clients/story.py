@@ -67,6 +67,27 @@ class Hands:
     """Reads a file."""
 
 
+NO_HANDS = Hands(lambda _: ("", {}), lambda _: ("", {}))
+"""Of an agent that gives its model no tools: these calls are never played."""
+
+
+def tell_edits(folder: Path, edit: Callable[[Path, str, str], str]) -> Story:
+    """Make up a story in which the model edits a file twice: the word that it is to hold is in another, in `folder`.
+
+    The first `edit` writes another word; what compares the files tells the model the right one.
+    """
+    written, found = _word(), _word()
+    file = folder / "written-1.txt"
+    (folder / "found-1.txt").write_text(f"{found}\n", encoding="utf-8")
+    return Story(
+        prompt=f"Write the word to a file, please. My reference is {_word()}.",
+        opening=Say(edit(file, "", f"{written}\n")),
+        closing=Say(edit(file, f"{written}\n", f"{found}\n")),
+        words=(found, written),
+        file=file,
+    )
+
+
 def tell(hands: Hands, folder: Path, loop: ToolLoop) -> Story:
     """Make up a story that nobody can guess; a file that it reads is written to `folder`."""
     rounds = [_round(hands, folder, loop, number) for number in range(1, loop.rounds + 1)]

@@ -17,7 +17,7 @@ import pytest
 from dragoman.settings import OpenCode, Provider, Secret, Server
 from dragoman.upstreams.opencode_server.runner import Running
 from dragoman.upstreams.opencode_server.server import OpenCodeServer
-from tests.clients.install import Package, UnavailableError, default_prefix, install
+from tests.clients.install import AnyPackage, UnavailableError, default_prefix, install
 from tests.clients.opencode import CLIENT
 from tests.support.gateway import RunningGateway
 
@@ -145,7 +145,7 @@ def real_program() -> str:
     return str(fetched(OPENCODE) / OPENCODE.program)
 
 
-def fetched(package: Package) -> Path:
+def fetched(package: AnyPackage) -> Path:
     """Return the folder of a package's program, as `make test-clients` keeps it; skip the test when it cannot be had."""
     try:
         return asyncio.run(install(package, default_prefix(), FETCH_LIMIT))

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.clients import claude_code, codex, opencode
-from tests.clients.install import NODE, Package, run
+from tests.clients.install import NODE, AnyPackage, run
 from tests.support.opencode import OpenCodeGateway, fetched, model_of, real_program
 from tests.support.upstream import RunningUpstream
 
@@ -35,7 +35,7 @@ enabled = false
 class Agent:
     """`words` have the scripted model call the agent's shell."""
 
-    package: Package
+    package: AnyPackage
     command: Sequence[str]
     environment: Mapping[str, str]
     words: str

@@ -38,4 +38,5 @@ CLIENT: Final = Client(
     program="aider",
     launch=_launch,
     needs_model=True,
+    tested="0.86.2",
 )
