@@ -92,7 +92,7 @@ bench-claude: $(STAMP) ## measure the Claude back end: time to the upstream, CPU
 bench-opencode: $(STAMP) ## measure the way through OpenCode: latency, CPU and memory (after make test-opencode)
 	$(BIN)/python -m bench.opencode $(ARGS)
 
-test-clients: $(STAMP) ## run the real coding agents through the gateway (fetches them from npm)
+test-clients: $(STAMP) ## run the real coding agents through the gateway (fetches them from npm and PyPI)
 	$(BIN)/python -m tests.clients $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m pytest -m slow tests/gateway/opencode_server/test_agents.py)
 

@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from time import monotonic
 
-from tests.clients import aider, claude_code, codex, gemini_cli, opencode, report
+from tests.clients import aider, claude_code, codex, continue_cli, gemini_cli, opencode, openhands, report
 from tests.clients.chat import CHAT
 from tests.clients.claude_agent import CLAUDE_AGENT
 from tests.clients.client import BrokenStream, Case, Client, Delegation, Errand
@@ -29,7 +29,9 @@ from tests.clients.speech import Speech
 from tests.clients.stage import Stage, play
 from tests.clients.upstream import serving
 
-CLIENTS: Sequence[Client] = (claude_code.CLIENT, codex.CLIENT, gemini_cli.CLIENT, opencode.CLIENT, aider.CLIENT)
+CLIENTS: Sequence[Client] = tuple(
+    module.CLIENT for module in (claude_code, codex, gemini_cli, opencode, continue_cli, openhands, aider)
+)
 UPSTREAMS: Sequence[Speech] = (CHAT, MESSAGES, RESPONSES, GEMINI, CLAUDE_AGENT)
 
 RUN_LIMIT = 2400.0

@@ -117,7 +117,9 @@ def _added(request: JSON) -> bytes:
 
 
 def _texts(request: JSON) -> Iterator[str]:
-    return (text_of(message.get("content")) for message in request["messages"])
+    for message in request["messages"]:
+        content = message.get("content")
+        yield from [content] if isinstance(content, str) else (part.get("text", "") for part in content or [])
 
 
 def _tools(request: JSON) -> Iterator[Tool]:

@@ -136,5 +136,7 @@ class Client:
     """Names of models that the gateway has to know for it, and whose they are."""
     agents: Mapping[str, str] = field(default_factory=dict)
     """Agents of it that have a route of their own, and whose model that is."""
+    start_limit: float = 0.0
+    """Seconds that it may take before it begins, where that takes long."""
     private_marks: tuple[str, ...] = ()
     """How those texts of its requests begin that are meant for its own vendor, and must not reach other upstreams."""

@@ -96,7 +96,7 @@ async def play(
     if isinstance(case.plot, Delegation):
         stage.upstreams[case.plot.helper].play(Say(FOUND))
         stage.upstreams[case.plot.titler].play(Say(TITLE))
-    limit = min(limit, REFUSAL_LIMIT if isinstance(case.plot, Refusal) else CASE_LIMIT)
+    limit = min(limit, client.start_limit + (REFUSAL_LIMIT if isinstance(case.plot, Refusal) else CASE_LIMIT))
     logged = gateway.log_size() if gateway else 0
     finished = None
     started = monotonic()

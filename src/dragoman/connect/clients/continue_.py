@@ -54,4 +54,5 @@ CLIENT: Final = Client(
     program="cn",
     launch=_launch,
     needs_model=True,
+    tested="1.5.47",
 )

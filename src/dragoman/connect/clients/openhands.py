@@ -40,4 +40,5 @@ CLIENT: Final = Client(
     program="openhands",
     launch=_launch,
     needs_model=True,
+    tested="1.16.0",
 )

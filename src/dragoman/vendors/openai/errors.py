@@ -279,7 +279,7 @@ def error_fields(failure: Failure) -> dict[str, str | None]:
 def _message(failure: Failure) -> str:
     """Return the words of a failure; behind others for a context that is too long stand OpenAI's own.
 
-    LiteLLM, and with it Aider and OpenHands, looks for these and not for the code.
+    LiteLLM, and with it Aider, looks for these and not for the code.
     """
     if failure.kind is not FailureKind.CONTEXT_TOO_LONG or _OVERFLOW in failure.text.lower():
         return failure.text
