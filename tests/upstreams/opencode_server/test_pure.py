@@ -341,10 +341,10 @@ def test_settings_for_anthropic() -> None:
     prompt, message, ledger = told_by(request, place(ANTHROPIC))
     turn = turn_of(message)
     assert turn["params"]["maxOutputTokens"] == 4000 - 1024, "the package adds the budget up"
-    assert turn["params"]["topK"] == 40
+    assert turn["params"]["topK"] is None, "the package leaves it out beside thought"
     assert turn["options"] == {"thinking": {"type": "enabled", "budgetTokens": 1024}}
     assert prompt.stops == ("zz",), "the gateway ends the reply"
-    assert codes(ledger) == ["sampling", "user", "service_tier"]
+    assert codes(ledger) == ["sampling", "user", "service_tier", "sampling"]
     assert "maxOutputTokens" not in turn_of(told_by(asked(), place(ANTHROPIC))[1])["params"], "OpenCode sets its own"
 
 
@@ -362,6 +362,55 @@ def test_effort_is_one_of_opencode_s_variants(
     request = asked(reasoning=ReasoningControl(effort=effort))
     _, message, ledger = told_by(request, place("@ai-sdk/openai", variants=variants))
     assert message.get("variant") == variant
+    assert codes(ledger) == lost
+
+
+@pytest.mark.parametrize(
+    ("npm", "id_", "control", "is_told"),
+    [
+        (CHAT, "gpt-5", ReasoningControl(effort=Effort.HIGH), True),
+        (ANTHROPIC, "claude-sonnet-4-6", ReasoningControl(), True),
+        (ANTHROPIC, "claude-sonnet-4-6", ReasoningControl(effort=Effort.HIGH), False),
+        (ANTHROPIC, "claude-sonnet-5-5", ReasoningControl(), False),
+        ("@ai-sdk/openai", "gpt-5", ReasoningControl(), False),
+        ("@ai-sdk/google", "gemini-3.5-flash", ReasoningControl(effort=Effort.HIGH), True),
+    ],
+)
+def test_sampling_that_a_package_leaves_out_is_a_loss(
+    npm: str, id_: str, control: ReasoningControl, is_told: bool
+) -> None:
+    request = asked(sampling=Sampling(0.5, 0.9), reasoning=control)
+    _, message, ledger = told_by(request, place(npm, id_=id_, variants=("high",)))
+    assert (turn_of(message)["params"]["temperature"] == 0.5) is is_told
+    assert (turn_of(message)["params"]["topP"] == 0.9) is is_told
+    assert codes(ledger) == ([] if is_told else ["sampling", "sampling"])
+
+
+def test_an_answer_that_thought_leaves_no_room_for_is_a_loss() -> None:
+    request = asked(max_tokens=1000, reasoning=ReasoningControl("enabled", 1024))
+    _, message, ledger = told_by(request, place(ANTHROPIC))
+    assert turn_of(message)["params"]["maxOutputTokens"] == 1
+    assert [(loss.code, loss.reason) for loss in ledger] == [
+        ("max_tokens", "`1000` becomes `1025`: thought alone may take `1024`")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("npm", "id_", "put_back", "lost"),
+    [
+        (CHAT, "up", [], []),
+        (ANTHROPIC, "up", [], []),
+        ("@ai-sdk/openai", "up", ["a"], []),
+        ("@ai-sdk/google", "gemini-3.5-flash", ["a"], []),
+        (CHAT, "Kimi-K3", [], ["tool_schema"]),
+        (CHAT, "google/gemini-3.5-flash", [], ["tool_schema"]),
+    ],
+)
+def test_schemas_that_are_cut_down_are_put_back_or_a_loss(
+    npm: str, id_: str, put_back: list[str], lost: list[str]
+) -> None:
+    _, message, ledger = told_by(asked(tools=(FunctionTool("a", schema=SCHEMA),)), place(npm, id_=id_))
+    assert turn_of(message)["schemas"] == dict.fromkeys(put_back, json.loads(bytes(SCHEMA)))
     assert codes(ledger) == lost
 
 

@@ -1,10 +1,12 @@
 """The models that OpenCode has configured: which one is meant, what it can do, how its package wants to be told things."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
+from msgspec import structs
 
 from dragoman.codec import ModelCard
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
@@ -16,7 +18,8 @@ class Package(msgspec.Struct, frozen=True):
 
     `passes_fields`: fields of the body that it does not know go up as they are. `needs_max_tokens`: a request without is refused.
     `budget`: thought has a budget in tokens, which is added to those of the answer. `error_flag`: a tool's result can be an error.
-    `shows_results`: it can hold pictures and files.
+    `shows_results`: it can hold pictures and files. `cuts_schemas`: of a tool's schema it passes on what its server is known to
+    take; our plugin puts the whole one back. `samples`: when temperature, top_p and top_k are passed on.
     """
 
     passes_fields: bool = False
@@ -25,13 +28,21 @@ class Package(msgspec.Struct, frozen=True):
     budget: bool = False
     error_flag: bool = False
     shows_results: bool = False
+    cuts_schemas: bool = False
+    samples: Literal["always", "unless thinking", "unless able to think"] = "always"
 
 
-_ANTHROPIC: Final = Package(needs_max_tokens=True, budget=True, error_flag=True, shows_results=True)
+_ANTHROPIC: Final = Package(
+    needs_max_tokens=True, budget=True, error_flag=True, shows_results=True, samples="unless thinking"
+)
+_OPENAI: Final = Package(top_k=False, cuts_schemas=True, samples="unless able to think")
+_GOOGLE: Final = Package(cuts_schemas=True)
 _PACKAGES: Final[Mapping[str, Package]] = {
     "@ai-sdk/openai-compatible": Package(passes_fields=True, top_k=False),
-    "@ai-sdk/openai": Package(top_k=False, shows_results=True),
-    "@ai-sdk/azure": Package(top_k=False),
+    "@ai-sdk/openai": structs.replace(_OPENAI, shows_results=True),
+    "@ai-sdk/azure": _OPENAI,
+    "@ai-sdk/google": _GOOGLE,
+    "@ai-sdk/google-vertex": _GOOGLE,
     "@ai-sdk/xai": Package(top_k=False),
     "@ai-sdk/mistral": Package(top_k=False),
     "@ai-sdk/groq": Package(top_k=False),
@@ -40,6 +51,10 @@ _PACKAGES: Final[Mapping[str, Package]] = {
     "@ai-sdk/amazon-bedrock": Package(needs_max_tokens=True),
 }
 _ANY: Final = Package()
+_NEVER_SAMPLED: Final = re.compile("claude-(?:opus-5|opus-4-[78]|fable-5|sonnet-5)")
+"""Models that Anthropic's package gives no temperature, top_p or top_k, as their server refuses them."""
+_FITTED: Final = re.compile("kimi|gemini", re.IGNORECASE)
+"""Models to which OpenCode fits schemas, whatever their package."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -62,6 +77,21 @@ class Place(msgspec.Struct, frozen=True):
     def package(self) -> Package:
         """What that package can be told."""
         return _PACKAGES.get(self.npm, _ANY)
+
+    @property
+    def fits_schemas(self) -> bool:
+        """Whether OpenCode changes the schemas of tools, and nobody puts them back."""
+        return not self.package.cuts_schemas and _FITTED.search(self.model.api.id) is not None
+
+    def samples(self, *, thinks: bool) -> bool:
+        """Tell whether temperature, top_p and top_k reach the model in a turn in which it `thinks`, or not."""
+        match self.package.samples:
+            case "always":
+                return True
+            case "unless able to think":
+                return not self.model.capabilities.reasoning
+            case "unless thinking":
+                return not thinks and _NEVER_SAMPLED.search(self.model.api.id) is None
 
 
 class Shelf:

@@ -61,6 +61,7 @@ def read_parameters(request: Request, place: Place, ledger: Ledger) -> Parameter
     if request.output is not None:
         _ask_for_json(found, request.output, passes_fields=package.passes_fields, ledger=ledger)
     _ask_for_thought(found, request, place, ledger)
+    _leave_out_sampling(found, place, ledger)
     return found
 
 
@@ -124,7 +125,7 @@ def _ask_for_thought(found: Parameters, request: Request, place: Place, ledger: 
     control, package = request.reasoning, place.package
     if package.budget and control.mode == "enabled" and control.budget is not None:
         found.options["thinking"] = {"type": "enabled", "budgetTokens": control.budget}
-        _leave_room(found, control.budget)
+        _leave_room(found, control.budget, ledger)
         return
     wanted = _effort(control)
     if wanted is None:
@@ -134,7 +135,7 @@ def _ask_for_thought(found: Parameters, request: Request, place: Place, ledger: 
     if word is not None:
         found.variant = word.value
         if package.budget:
-            _leave_room(found, _variant(model.variants[word.value]).thinking.budget_tokens)
+            _leave_room(found, _variant(model.variants[word.value]).thinking.budget_tokens, ledger)
     elif package.passes_fields and not model.variants and model.capabilities.reasoning:
         found.options["reasoningEffort"] = word = wanted
     elif model.capabilities.reasoning:
@@ -145,11 +146,25 @@ def _ask_for_thought(found: Parameters, request: Request, place: Place, ledger: 
         ledger.clamped("effort", "reasoning.effort", f"`{wanted.value}` becomes `{word.value}`")
 
 
-def _leave_room(found: Parameters, budget: int) -> None:
+def _leave_room(found: Parameters, budget: int, ledger: Ledger) -> None:
     """Take the tokens of thought off those of the answer: the package adds them up."""
     limit = found.params.get("maxOutputTokens")
-    if limit is not None:
-        found.params["maxOutputTokens"] = max(limit - budget, 1)
+    if limit is None:
+        return
+    if limit <= budget:
+        ledger.clamped(
+            "max_tokens", "max_tokens", f"`{limit}` becomes `{budget + 1}`: thought alone may take `{budget}`"
+        )
+    found.params["maxOutputTokens"] = max(limit - budget, 1)
+
+
+def _leave_out_sampling(found: Parameters, place: Place, ledger: Ledger) -> None:
+    if place.samples(thinks="thinking" in found.options or found.variant not in (None, Effort.NONE.value)):
+        return
+    for name, field in (("temperature", "temperature"), ("topP", "top_p"), ("topK", "top_k")):
+        if found.params[name] is not None:
+            ledger.dropped("sampling", field, "OpenCode's package leaves it out for a model that thinks")
+            found.params[name] = None
 
 
 def _effort(control: ReasoningControl) -> Effort | None:

@@ -1,6 +1,6 @@
 """A request as OpenCode and our plugin in it are told it: the session, its tools, and the one message that carries the turn."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -55,7 +55,7 @@ def write_prompt(request: Request, place: Place, target: Target, ledger: Ledger,
 
     Raises UnsupportedError or RequestError for what cannot be told.
     """
-    tools = list(_tools(request, ledger))
+    tools = list(_tools(request, place, ledger))
     names = [tool["name"] for tool in tools]
     system, messages = write_history(request, place, target, ledger)
     parameters = read_parameters(request, place, ledger)
@@ -67,6 +67,7 @@ def write_prompt(request: Request, place: Place, target: Target, ledger: Ledger,
         "headers": _headers(place, conversation),
         "conversation": conversation,
         "denied": [name for name in _EDITORS if name not in names],
+        "schemas": _schemas(tools, parameters.output) if place.package.cuts_schemas else {},
     }
     message: dict[str, Any] = {
         "agent": AGENT,
@@ -88,6 +89,12 @@ def write_prompt(request: Request, place: Place, target: Target, ledger: Ledger,
     )
 
 
+def _schemas(tools: Sequence[Mapping[str, Any]], output: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the schema of each tool by its name, and that of the answer, which is asked for as a tool's arguments."""
+    answer = {ANSWER_TOOL: output["schema"]} if output is not None else {}
+    return {tool["name"]: tool["schema"] for tool in tools} | answer
+
+
 def _headers(place: Place, conversation: str) -> dict[str, str]:
     """Return the headers by which a provider knows a conversation; OpenCode's own would name a session that lives for one turn."""
     if place.provider.startswith("opencode"):
@@ -104,7 +111,7 @@ def _permissions(names: list[str], answers_in_json: bool) -> Iterator[dict[str, 
         yield {"permission": ANSWER_TOOL, "pattern": "*", "action": "allow"}
 
 
-def _tools(request: Request, ledger: Ledger) -> Iterator[dict[str, Any]]:
+def _tools(request: Request, place: Place, ledger: Ledger) -> Iterator[dict[str, Any]]:
     """Yield the tools that the model may call, each once."""
     choice = request.tool_choice
     offered = [(f"tools[{place}]", tool) for place, tool in enumerate(request.tools)]
@@ -123,6 +130,8 @@ def _tools(request: Request, ledger: Ledger) -> Iterator[dict[str, Any]]:
             continue
         told = _tool(tool, path, ledger)
         if told is not None:
+            if place.fits_schemas:
+                ledger.degraded("tool_schema", path, "OpenCode fits schemas to what this model takes")
             seen.add(tool.name)
             yield told
 

@@ -50,6 +50,21 @@ async function ask(call, turn, signal) {
   return failed({ status: response.status, headers: Object.fromEntries(response.headers), body })
 }
 
+// OpenCode and its packages cut schemas down, for OpenAI and Google. Both take them as they are.
+function withSchemas(body, schemas) {
+  if (typeof body !== "string" || Object.keys(schemas).length === 0) return body
+  const said = JSON.parse(body)
+  for (const tool of said.tools ?? []) {
+    if (tool.type === "function" && tool.name in schemas) tool.parameters = schemas[tool.name]
+    for (const one of tool.functionDeclarations ?? []) {
+      if (!(one.name in schemas)) continue
+      delete one.parameters
+      one.parametersJsonSchema = schemas[one.name]
+    }
+  }
+  return JSON.stringify(said)
+}
+
 function watchCalls() {
   const original = globalThis.fetch
   const watched = (input, init) => {
@@ -57,7 +72,9 @@ function watchCalls() {
     const session = headers.get(TAG)
     if (session === null) return original(input, init)
     headers.delete(TAG)
-    return ask(() => original(input, { ...init, headers }), shared.turns.get(session), init?.signal)
+    const turn = shared.turns.get(session)
+    const body = withSchemas(init?.body, turn?.schemas ?? {})
+    return ask(() => original(input, { ...init, headers, body }), turn, init?.signal)
   }
   globalThis.fetch = Object.assign(watched, original)
 }
