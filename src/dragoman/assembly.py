@@ -10,7 +10,7 @@ from dragoman.engine.parts import Limits, Parts
 from dragoman.engine.ports import Calibration, Store, Timeouts, Upstream
 from dragoman.engine.record import RecordSink
 from dragoman.routing.names import addressed, find_model, list_models
-from dragoman.routing.plan import Plan, plan_request
+from dragoman.routing.plan import Asked, Plan, plan_request
 from dragoman.routing.registry import Registry
 from dragoman.routing.specs import CLAUDE_AGENT, MODEL_KINDS, OPENCODE_SERVER, SCRIPTED
 from dragoman.server.app import App
@@ -114,12 +114,17 @@ def memory(seconds: int, rows: int, size: int) -> MemoryStore:
 
 
 def _planner(registry: Registry, spoken: tuple[str, ...]) -> Callable[[str, Arrival], Plan]:
+    # Whose request it is may stand in its body: then a plan is good for no other one with the same head.
+    is_kept = not registry.settings.routes.agents
+
     def plan(model: str, arrival: Arrival) -> Plan:
         headers = arrival.headers
-        if headers.planned is not None and headers.planned[0] == model:
+        if is_kept and headers.planned is not None and headers.planned[0] == model:
             return headers.planned[1]
-        found = plan_request(registry, model, arrival.codec.name, spoken, prefix=arrival.prefix, headers=headers)
-        headers.planned = (model, found)
+        asked = Asked(arrival.prefix, headers, arrival.body)
+        found = plan_request(registry, model, arrival.codec.name, spoken, asked)
+        if is_kept:
+            headers.planned = (model, found)
         return found
 
     return plan

@@ -135,7 +135,7 @@ class Client:
     aliases: Mapping[str, str]
     """Names of models that the gateway has to know for it, and whose they are."""
     agents: Mapping[str, str] = field(default_factory=dict)
-    """Agents of it that have a route of their own, and whose model that is."""
+    """Agents of it that have a route of their own, as the configuration tells which, and whose model that is."""
     start_limit: float = 0.0
     """Seconds that it may take before it begins, where that takes long."""
     private_marks: tuple[str, ...] = ()

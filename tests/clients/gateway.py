@@ -49,7 +49,7 @@ workdir = "{folder}"
 
 AGENT = """\
 [[routes.agents]]
-agent = "{agent}"
+{agent}
 to = "{model}"
 """
 

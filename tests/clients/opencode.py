@@ -38,6 +38,9 @@ DIALECTS: Mapping[Speech, tuple[str, str]] = {
 }
 """The package, bundled with the program, that speaks each protocol, and the path that it is given in its base URL."""
 
+UNNAMED = "unnamed"
+"""The variant in which it is told no title, and has one made."""
+
 OFF = ("AUTOUPDATE", "CLAUDE_CODE", "DEFAULT_PLUGINS", "EXTERNAL_SKILLS", "LSP_DOWNLOAD", "MODELS_FETCH")
 """What would look around in the person's home, or on the network (the table of models is the bundled one)."""
 
@@ -75,6 +78,9 @@ def _cases() -> Iterator[Case]:
     yield Case("launched, one call", CHAT, RESPONSES, "responses/reasoner-1", one, LAUNCHED)
     elsewhere = Delegation(helper=MESSAGES, titler=RESPONSES, hand_over=_hand_over)
     yield Case("connected, agents have models", CHAT, CHAT, "chat/coder-1", elsewhere, CONNECTED)
+    elsewhere = Delegation(helper=GEMINI, titler=RESPONSES, hand_over=_hand_over)
+    for dialect in DIALECTS:
+        yield Case("no plugin, agents have models", dialect, CHAT, "chat/coder-1", elsewhere, UNNAMED)
 
 
 def _hand_over(prompt: str) -> tuple[str, JSON]:
@@ -85,8 +91,9 @@ def _start(order: Order) -> tuple[Sequence[str], Mapping[str, str]]:
     if order.variant in (CONNECTED, LAUNCHED):
         return _start_as_told(order)
     # `--title` spares a request for one.
-    effort = ("--variant", order.variant) if order.variant else ()
-    how = ("--format", "json", "--thinking", "--title", "A word", "--model", f"gateway/{order.model}", *effort)
+    title = () if order.variant == UNNAMED else ("--title", "A word")
+    effort = ("--variant", order.variant) if order.variant and title else ()
+    how = ("--format", "json", "--thinking", *title, "--model", f"gateway/{order.model}", *effort)
     environment = {
         **surroundings(order),
         "OPENCODE_CONFIG_CONTENT": msgspec.json.encode(_configuration(order)).decode(),
@@ -168,5 +175,9 @@ CLIENT = Client(
     hands=Hands(_shell, _look),
     cases=tuple(_cases()),
     aliases={},
-    agents={"explore": "messages/writer-1", "title": "responses/reasoner-1"},
+    agents={
+        'agent = "explore"': "messages/writer-1",
+        'agent = "title"': "responses/reasoner-1",
+        'mode = "subagent"': "gemini/thinker-1",
+    },
 )

@@ -8,7 +8,7 @@ from dragoman.engine.calibrating import CalibratingSink, note_sample
 from dragoman.engine.record import Record
 from dragoman.ir.failures import Failure, FailureKind, RequestError
 from dragoman.ir.reply import Usage
-from dragoman.routing.plan import plan_request
+from dragoman.routing.plan import Asked, plan_request
 from dragoman.routing.registry import Registry
 from dragoman.settings import Provider, Settings
 from dragoman.stores.calibration import Calibrations
@@ -66,7 +66,7 @@ def test_only_words_of_a_reasonable_size_are_compared(body: bytes, is_noted: boo
             return 1
 
     registry = Registry(Settings(providers={"p": Provider(protocol="openai-chat", base_url="http://127.0.0.1:1")}))
-    (attempt,) = plan_request(registry, "p/m", "openai-chat", ("openai-chat",)).attempts
+    (attempt,) = plan_request(registry, "p/m", "openai-chat", ("openai-chat",), Asked()).attempts
     one = record(None)
     note_sample(one, Calibrations(), attempt, Lane(), body)  # type: ignore[arg-type] # all that it is asked
     assert (one.estimate is not None) is is_noted

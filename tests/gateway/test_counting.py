@@ -16,7 +16,7 @@ from dragoman.engine.counting import count_tokens
 from dragoman.engine.parts import Parts
 from dragoman.ir.failures import DragomanError
 from dragoman.protocols import discover
-from dragoman.routing.plan import plan_request
+from dragoman.routing.plan import Asked, plan_request
 from dragoman.routing.registry import Registry
 from dragoman.server.clocks import RandomIds, SystemClock
 from dragoman.settings import Settings
@@ -114,7 +114,7 @@ def counted(upstream: ExactUpstream, body: dict[str, Any]) -> tuple[str | None, 
     async def run() -> str | None:
         http = HttpUpstream()
         parts = Parts(
-            plan=lambda model, arrival: plan_request(registry, model, arrival.codec.name, tuple(discover())),
+            plan=lambda model, arrival: plan_request(registry, model, arrival.codec.name, tuple(discover()), Asked()),
             codecs=discover(),
             upstream=http,
             models={},

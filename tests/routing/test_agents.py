@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+import msgspec
 import pytest
 
-from dragoman.routing.plan import Attempt, plan_request
+from dragoman.routing.plan import Asked, Attempt, plan_request
 from dragoman.routing.registry import Registry
 from dragoman.settings import SettingsError
 
@@ -34,8 +35,14 @@ to = "other/small"
 """
 
 
-def asked(registry: Registry, headers: Mapping[str, str], model: str = "big", prefix: str | None = None) -> Attempt:
-    plan = plan_request(registry, model, "openai-chat", SPOKEN, prefix=prefix, headers=headers)
+def asked(
+    registry: Registry,
+    headers: Mapping[str, str],
+    model: str = "big",
+    prefix: str | None = None,
+    body: bytes = b"",
+) -> Attempt:
+    plan = plan_request(registry, model, "openai-chat", SPOKEN, Asked(prefix, headers, body))
     return plan.attempts[0]
 
 
@@ -98,3 +105,45 @@ def test_a_route_to_nowhere_is_told_with_its_line(registry: Make) -> None:
     with pytest.raises(SettingsError, match=r":18: `chat` has no model `bigg`") as caught:
         registry(SETTINGS.replace('to = "chat/middle"', 'to = "chat/bigg"'))
     assert "did you mean `big`" in str(caught.value)
+
+
+OPENCODE = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.23 runtime/bun/1.3.14"}
+PROMPT = "You are a title generator. You output ONLY a thread title. Nothing else."
+
+
+def in_chat(system: str, said: str = "hi", **more: object) -> bytes:
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": said}]
+    return msgspec.json.encode({"model": "big", "messages": messages, **more})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        in_chat(PROMPT),
+        msgspec.json.encode({"system": [{"type": "text", "text": PROMPT}], "messages": []}),
+        msgspec.json.encode({"input": [{"role": "developer", "content": PROMPT}]}),
+        msgspec.json.encode({"contents": [], "systemInstruction": {"parts": [{"text": PROMPT}]}}),
+        b'{"messages": [{"role": "system", "content": "You are a title generator. Be brief."}]}',
+    ],
+    ids=["Chat", "Messages", "Responses", "Gemini", "with blanks"],
+)
+def test_opencode_s_titles_are_known_without_the_plugin(registry: Make, body: bytes) -> None:
+    assert asked(registry(SETTINGS), OPENCODE, body=body).model == "small"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (OPENCODE, in_chat("You are OpenCode.", PROMPT, tools=[{"type": "function"}])),
+        (OPENCODE, in_chat(PROMPT, tools=[{"type": "function"}])),
+        (OPENCODE, in_chat("Be brief.", in_chat(PROMPT).decode())),
+        (OPENCODE, in_chat(f"Not so: {PROMPT}")),
+        ({"user-agent": "OpenAI/Python 3.52.0"}, in_chat(PROMPT)),
+        ({**OPENCODE, **told("build", "primary")}, in_chat(PROMPT)),
+    ],
+    ids=["said by its user", "with tools", "quoted", "in the middle", "another client", "the plugin says otherwise"],
+)
+def test_what_only_looks_like_a_title_goes_where_it_was_to_go(
+    registry: Make, headers: Mapping[str, str], body: bytes
+) -> None:
+    assert asked(registry(SETTINGS), headers, body=body).model == "big"

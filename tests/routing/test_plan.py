@@ -6,7 +6,7 @@ import pytest
 
 from dragoman.ir.failures import DragomanError, FailureKind
 from dragoman.routing.names import resolve
-from dragoman.routing.plan import Attempt, Plan, plan, plan_for_url, plan_request, vision_target
+from dragoman.routing.plan import Asked, Attempt, Plan, plan, plan_for_url, plan_request, vision_target
 from dragoman.routing.registry import Registry
 
 Make = Callable[[str], Registry]
@@ -154,7 +154,7 @@ ALLOW = '[server]\nallow_upstream_urls = ["http://127.0.0.1:9101", "https://api.
 def test_a_listed_origin_is_called_as_the_request_says(registry: Make) -> None:
     made = registry(ALLOW)
     headers = {"x-upstream-url": "https://API.example.com/v1/", "x-upstream-format": "anthropic"}
-    (attempt,) = plan_request(made, "any[1m]", "anthropic-messages", SPOKEN, headers=headers).attempts
+    (attempt,) = plan_request(made, "any[1m]", "anthropic-messages", SPOKEN, Asked(headers=headers)).attempts
     assert (attempt.base_url, attempt.model, attempt.protocol) == (
         "https://api.example.com",
         "any",
@@ -216,11 +216,11 @@ def test_a_bad_upstream_is_told_what_is_wrong(
 def test_requests_name_no_upstream_unless_that_is_switched_on(registry: Make) -> None:
     headers = {"x-upstream-url": "https://api.example.com", "x-upstream-format": "openai"}
     with pytest.raises(DragomanError, match="switched off"):
-        plan_request(registry(""), "m", "openai-chat", SPOKEN, headers=headers)
+        plan_request(registry(""), "m", "openai-chat", SPOKEN, Asked(headers=headers))
     with pytest.raises(DragomanError, match="comes without"):
-        plan_request(registry(""), "m", "openai-chat", SPOKEN, headers={"x-upstream-format": "openai"})
+        plan_request(registry(""), "m", "openai-chat", SPOKEN, Asked(headers={"x-upstream-format": "openai"}))
 
 
 def test_a_request_without_such_headers_goes_by_its_model(registry: Make) -> None:
-    found = plan_request(registry(""), "glm-5.3", "openai-chat", SPOKEN, prefix="go")
+    found = plan_request(registry(""), "glm-5.3", "openai-chat", SPOKEN, Asked("go"))
     assert found.attempts[0].provider == "opencode-go"

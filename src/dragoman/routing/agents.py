@@ -1,12 +1,10 @@
 """Routes for agents: sub-agents and side jobs, such as finding a title, on other models than the one that was asked for."""
 
 import re
-from collections.abc import Mapping
 from fnmatch import translate
 
 import msgspec
 
-from dragoman.routing.identity import agent_of
 from dragoman.routing.names import Resolved
 from dragoman.routing.registry import Registry
 from dragoman.routing.specs import is_long
@@ -37,13 +35,15 @@ def match_of(route: AgentRoute) -> AgentMatch:
     return AgentMatch(route.to, f"route for {', '.join(words)}", pattern, route.mode, route.losses)
 
 
-def rerouted(registry: Registry, resolved: Resolved, headers: Mapping[str, str], prefix: str | None) -> Resolved:
-    """Return whom a request goes to when an agent sent it that has a route of its own; else whom it went to anyway.
+def rerouted(
+    registry: Registry, resolved: Resolved, agent: tuple[str | None, str | None], prefix: str | None
+) -> Resolved:
+    """Return whom a request goes to when an `agent` (name, mode) sent it that has a route of its own; else whom it went to anyway.
 
     Below a path prefix, which restricts a request to one provider, only routes to that provider count. The client sent
     its key to the provider that it asked: another one does not get it.
     """
-    name, mode = agent_of(headers)
+    name, mode = agent
     if name is None and mode is None:
         return resolved
     for route in _matches(registry):

@@ -1,5 +1,6 @@
 """Which client, session and agent is asking, from what each client sends."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
@@ -52,6 +53,10 @@ _CLIENTS: Final[Mapping[str, str]] = {
 }
 """By the product at the beginning of `user-agent`, in lower case."""
 _ANYWHERE: Final = ("cursor", "aider")
+_OPENCODE: Final = "opencode/"
+_TITLE: Final = re.compile(rb'"(?:text|content)": ?"You are a title generator\.')
+_TOOLS: Final = re.compile(rb'"tools": ?\[')
+"""How OpenCode asks for a title, and what all its other agents have; neither can stand so inside of a string in JSON."""
 _OLD_SESSION: Final = "_session_"
 _LONGEST: Final = 128
 _READ: Final = 8192
@@ -89,17 +94,24 @@ def identify(headers: Mapping[str, str], user_id: str | None = None, cache_key: 
     )
 
 
-def agent_of(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
+def agent_of(headers: Mapping[str, str], body: bytes = b"") -> tuple[str | None, str | None]:
     """Return the agent that is asking, and its mode (`primary`, `subagent`, ...); None: not told.
 
-    OpenCode tells both with our plugin, and without it that a session has a parent. Claude Code and Codex tell who is a
-    sub-agent, and of its name no more than an id.
+    OpenCode tells both with our plugin. Without it its headers tell that a session has a parent, and `body` whether a title is
+    wanted: by the first words of the prompt, and by being without tools. Claude Code and Codex tell who is a sub-agent, and of
+    its name no more than an id.
     """
     agent = _agent(headers)
+    if agent is None and headers.get("user-agent", "").startswith(_OPENCODE) and _wants_title(body):
+        return "title", "primary"
     mode = headers.get("x-opencode-agent-mode")
     if not mode and (("x-opencode-agent" not in headers and agent is not None) or not _PARENTS.isdisjoint(headers)):
         mode = SUBAGENT
     return agent, mode or None
+
+
+def _wants_title(body: bytes) -> bool:
+    return _TITLE.search(body) is not None and _TOOLS.search(body) is None
 
 
 @lru_cache(256)

@@ -12,6 +12,7 @@ from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestErr
 from dragoman.providers import reference
 from dragoman.routing.agents import rerouted
 from dragoman.routing.building import base_for
+from dragoman.routing.identity import agent_of
 from dragoman.routing.names import Resolved, resolve
 from dragoman.routing.registry import Registry
 from dragoman.routing.specs import LONG_CONTEXT, MODEL_KINDS, is_long
@@ -147,16 +148,20 @@ def vision_target(registry: Registry, resolved: Resolved) -> Resolved | None:
     )
 
 
-def plan_request(
-    registry: Registry,
-    model: str,
-    client_protocol: str,
-    spoken: Collection[str],
-    *,
-    prefix: str | None = None,
-    headers: Mapping[str, str] = {},
-) -> Plan:
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What a plan is made from, beside the model's name: the path's prefix, the headers with lower-case names, and the body.
+
+    The body is looked at where there are routes for agents and headers do not tell who is asking.
+    """
+
+    prefix: str | None = None
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+def plan_request(registry: Registry, model: str, client_protocol: str, spoken: Collection[str], asked: Asked) -> Plan:
     """Return the plan for a request: by its `x-upstream-url` if it has one, else by the model's name and the agent's."""
+    headers = asked.headers
     url = headers.get(URL_HEADER)
     if url is not None:
         return plan_for_url(registry, url, headers.get(FORMAT_HEADER), model, client_protocol)
@@ -164,9 +169,9 @@ def plan_request(
         raise RequestError(
             f"`{FORMAT_HEADER}` comes without `{URL_HEADER}`", param=FORMAT_HEADER, hint="send both or neither"
         )
-    resolved = resolve(registry, model, prefix)
+    resolved = resolve(registry, model, asked.prefix)
     if registry.settings.routes.agents:
-        resolved = rerouted(registry, resolved, headers, prefix)
+        resolved = rerouted(registry, resolved, agent_of(headers, asked.body), asked.prefix)
     return plan(registry, resolved, client_protocol, spoken)
 
 
