@@ -94,13 +94,14 @@ bench-opencode: $(STAMP) ## measure the way through OpenCode: latency, CPU and m
 
 test-clients: $(STAMP) ## run the real coding agents through the gateway (fetches them from npm and PyPI)
 	$(BIN)/python -m tests.clients $(ARGS)
-	$(if $(ARGS),,$(BIN)/python -m pytest -m slow tests/gateway/opencode_server/test_agents.py)
+	$(if $(ARGS),,$(BIN)/python -m pytest -m slow tests/gateway/opencode_server/test_agents.py tests/cli/test_server_openai.py)
 
 test-claude: $(STAMP) ## run all tests of the Claude back end, the slow ones too
 	$(BIN)/python -m pytest -m "slow or not slow" tests/upstreams/claude_agent tests/gateway/claude_agent $(ARGS)
 
 test-opencode: $(STAMP) ## run the tests of OpenCode's models before the real OpenCode, too (fetches it from npm)
-	$(BIN)/python -m pytest -m "slow or not slow" tests/upstreams/opencode_server tests/gateway/opencode_server $(ARGS)
+	$(BIN)/python -m pytest -m "slow or not slow" tests/upstreams/opencode_server tests/gateway/opencode_server \
+		tests/cli/test_server_openai.py $(ARGS)
 
 package: $(STAMP) ## build wheel and source distribution into dist/, and check both
 	rm -rf dist

@@ -18,6 +18,10 @@ from dragoman.connect.contracts.asking import (
 
 _PATH: Final = "/v1/messages?beta=true"
 _VERSION: Final = {"anthropic-version": "2023-06-01"}
+_LARGE: Final = 8 * 2**20
+_LIMITS: Final = (
+    "`server.max_body_mib`, or a proxy in between, limits what may be sent: agents send the whole conversation"
+)
 _TOOLS: Final = [{"name": "look_up", "description": "Looks a word up", "input_schema": SCHEMA}]
 
 
@@ -54,6 +58,45 @@ def _tools(asker: Asker) -> None:
     turns = (_user(CALL), {"role": "assistant", "content": first["content"]}, _user([result]))
     second = asker.post(_PATH, _body(*turns, tools=_TOOLS), _VERSION)
     require("quokka" in second.text, "the tool's result did not reach the model")
+
+
+def _thought(asker: Asker) -> None:
+    asked = _user(f"Think, and {CALL}")
+    thinks = {"tools": _TOOLS, "thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}
+    first = asker.post(_PATH, _body(asked, **thinks), _VERSION).body["content"]
+    sealed = [block for block in first if block["type"] == "thinking" and block.get("signature")]
+    require(sealed, "thought does not come with its signature")
+    call = next(block["id"] for block in first if block["type"] == "tool_use")
+    result = _user([{"type": "tool_result", "tool_use_id": call, "content": "quokka"}])
+    asker.post(_PATH, _body(asked, {"role": "assistant", "content": first}, result, **thinks), _VERSION)
+
+
+def _deferred(asker: Asker) -> None:
+    search = {"name": "ToolSearch", "input_schema": SCHEMA}
+    use = {"type": "tool_use", "id": "toolu_1", "name": "ToolSearch", "input": {"word": "look"}}
+    found = [{"type": "tool_reference", "tool_name": "look_up"}]
+    turns = (
+        _user(WORDS),
+        {"role": "assistant", "content": [use]},
+        _user([{"type": "tool_result", "tool_use_id": "toolu_1", "content": found}]),
+        {"role": "assistant", "content": "Found."},
+        _user(CALL),
+    )
+    tools = [search, *({**tool, "defer_loading": True} for tool in _TOOLS)]
+    reply = asker.post(_PATH, _body(*turns, tools=tools), _VERSION).body
+    called = [block["name"] for block in reply["content"] if block["type"] == "tool_use"]
+    require(called == ["look_up"], f"a tool that was looked for is not offered: the model calls {called}")
+
+
+def _auto_mode(asker: Asker) -> None:
+    asked = _body(safeguards=[{"type": "dangerous_tool_use"}])
+    told = asker.post(_PATH, asked, {**_VERSION, "anthropic-beta": "dangerous-tool-use-2026-09-03"}).body
+    results = [(one["type"], one["status"]["type"]) for one in told.get("safeguard_results", ())]
+    require(results == [("dangerous_tool_use", "unsupported")], f"who cannot judge a tool's call says {results}")
+
+
+def _large(asker: Asker) -> None:
+    asker.post(_PATH, _body(_user(WORDS + " " * _LARGE)), _VERSION)
 
 
 def _system(asker: Asker) -> None:
@@ -95,6 +138,10 @@ CONTRACT: Final = Contract(
         Check("a stream has all of its events, and the model's name", _stream, BETWEEN),
         Check("a request without a stream is answered", _whole, OURS),
         Check("a tool's call and its result arrive", _tools, OURS),
+        Check("thought comes back with its seal", _thought, OURS),
+        Check("a tool that was deferred and looked for is offered", _deferred, OURS),
+        Check("the safety of a tool's call is not made up in auto mode", _auto_mode, OURS),
+        Check("a conversation of 8 MiB is taken", _large, _LIMITS),
         Check("a system message may stand in the middle", _system, OURS),
         Check("a name that ends in [1m] is understood", _long_context, OURS),
         Check("tokens are counted", _count, OURS),
