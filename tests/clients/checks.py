@@ -1,6 +1,6 @@
 """What has to be true of the requests that an upstream saw, in whatever protocol. Each check tells the faults it finds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, zip_longest
 
 import msgspec
@@ -144,6 +144,19 @@ def one_process(answers: Sequence[bytearray]) -> Iterator[Fault]:
     sessions = {line for head in heads for line in head.splitlines() if line.startswith(b"x-claude-session-id: ")}
     if len(sessions) != 1:
         yield f"not one process answered, but {len(sessions)}: {sorted(sessions)}"
+
+
+def agents_told(asked: Sequence[Asked], modes: Mapping[str, str]) -> Iterator[Fault]:
+    """Every agent tells its name, its mode and its session, and the sub-agent the session of whoever has called it."""
+    told = {one.header("x-opencode-agent") or "": one for one in asked}
+    if {name: one.header("x-opencode-agent-mode") for name, one in told.items()} != modes:
+        yield f"the agents {sorted(told)} told others than {sorted(modes)}, or other modes"
+    sessions = {name: one.header("x-opencode-session") for name, one in told.items()}
+    callers = {sessions[name] for name, mode in modes.items() if mode == "primary" and name in sessions}
+    for name, one in told.items():
+        parent, is_called = one.header("x-opencode-parent-session"), modes.get(name) == "subagent"
+        if not sessions[name] or (parent in callers) is not is_called:
+            yield f"the agent `{name}` tells the session `{sessions[name]}` and the parent `{parent}`, its callers are {callers}"
 
 
 def written(story: Story) -> Iterator[Fault]:

@@ -85,6 +85,8 @@ class Delegation:
     titler: Speech
     hand_over: Callable[[str], tuple[str, JSON]]
     """The name and the arguments of the call that starts the sub-agent with a prompt."""
+    modes: Mapping[str, str] = field(default_factory=dict)
+    """The agents that tell their names, with the modes that they tell; the sub-agent tells whose it is, too."""
 
 
 @dataclass(frozen=True, slots=True)

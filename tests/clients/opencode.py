@@ -76,7 +76,8 @@ def _cases() -> Iterator[Case]:
     one = ToolLoop(reasons=False)
     yield Case("connected, one call", CHAT, MESSAGES, "messages/writer-1", one, CONNECTED)
     yield Case("launched, one call", CHAT, RESPONSES, "responses/reasoner-1", one, LAUNCHED)
-    elsewhere = Delegation(helper=MESSAGES, titler=RESPONSES, hand_over=_hand_over)
+    modes = {"build": "primary", "explore": "subagent", "title": "primary"}
+    elsewhere = Delegation(helper=MESSAGES, titler=RESPONSES, hand_over=_hand_over, modes=modes)
     yield Case("connected, agents have models", CHAT, CHAT, "chat/coder-1", elsewhere, CONNECTED)
     elsewhere = Delegation(helper=GEMINI, titler=RESPONSES, hand_over=_hand_over)
     for dialect in DIALECTS:

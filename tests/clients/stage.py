@@ -204,6 +204,8 @@ def _delegated(client: Client, plot: Delegation, story: Story, played: Played, s
         for asked in upstream.seen:
             yield from checks.sign_in(asked, upstream.speech, CLIENT_KEY)
             yield from checks.model(asked, upstream.speech)
+    if plot.modes:
+        yield from checks.agents_told([exchange.asked for exchange in played.exchanges], plot.modes)
     if helper.seen and HANDED_OVER.encode() not in helper.seen[0].body:
         yield "the sub-agent's model was not asked what was handed over"
     if len(played.upstream.seen) == 2 and FOUND.encode() not in played.upstream.seen[1].body:
