@@ -54,7 +54,8 @@ _CLIENTS: Final[Mapping[str, str]] = {
 """By the product at the beginning of `user-agent`, in lower case."""
 _ANYWHERE: Final = ("cursor", "aider")
 _OPENCODE: Final = "opencode/"
-_TITLE: Final = re.compile(rb'"(?:text|content)": ?"You are a title generator\.')
+_TITLE_WORDS: Final = b'"You are a title generator.'
+_TITLE: Final = re.compile(rb'"(?:text|content)": ?' + re.escape(_TITLE_WORDS))
 _TOOLS: Final = re.compile(rb'"tools": ?\[')
 """How OpenCode asks for a title, and what all its other agents have; neither can stand so inside of a string in JSON."""
 _OLD_SESSION: Final = "_session_"
@@ -111,7 +112,8 @@ def agent_of(headers: Mapping[str, str], body: bytes = b"") -> tuple[str | None,
 
 
 def _wants_title(body: bytes) -> bool:
-    return _TITLE.search(body) is not None and _TOOLS.search(body) is None
+    # The first tells nearly every body, ten times as fast as the second.
+    return _TITLE_WORDS in body and _TITLE.search(body) is not None and _TOOLS.search(body) is None
 
 
 @lru_cache(256)
