@@ -29,3 +29,19 @@ def test_an_agent_is_answered_by_the_model_of_its_route(path: str, headers: dict
         assert reply.json()["model"] == "demo/assistant"
         (line,) = gateway.wait_for_lines(1)
         assert line.agent == (headers.get("x-opencode-agent") or headers.get("x-claude-code-agent-id"))
+
+
+def test_who_is_asking_is_read_anew_in_each_body() -> None:
+    """Two requests of one connection may have the very same head."""
+    system = "You are a title generator. Be brief."
+    bodies = [
+        {
+            "model": "demo/assistant",
+            "messages": [{"role": "system", "content": words}, {"role": "user", "content": "Hi"}],
+        }
+        for words in (system, system.replace("You", "Yes"), system)
+    ]
+    agent = {"user-agent": "opencode/1.18.33 ai-sdk/provider-utils/4.0.23"}
+    with RunningGateway(routes=ROUTES) as gateway, httpx2.Client(base_url=gateway.url, headers=agent) as client:
+        replies = [client.post("/v1/chat/completions", json=body) for body in bodies]
+    assert [reply.headers["x-dragoman-model"] for reply in replies] == ["echo", "assistant", "echo"]
