@@ -5,9 +5,10 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 Path = tuple[str | int, ...]
+Table = dict[str, Any]
 
 _PART: Final = r"""(?:"(?:\\.|[^"\\])*"|'[^']*'|[A-Za-z0-9_-]+)"""
 _KEY: Final = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
@@ -53,6 +54,13 @@ class Origin:
                 return SettingsError(problem, where=self._elsewhere[path[:end]], hint=hint)
         line = line_of(self._text, path) if self.file else None
         return SettingsError(problem, where=self.file, line=line, hint=hint)
+
+    def check_names(self, table: Table, names: tuple[str, ...], path: Path) -> None:
+        """Raise SettingsError for an entry of `table`, which stands at `path`, that has none of these names."""
+        for name in table:
+            if name not in names:
+                here = (*path, name)
+                raise self.fault(here, f"there is no setting `{dotted(here)}`", did_you_mean(name, names))
 
 
 def dotted(path: Path) -> str:

@@ -18,6 +18,12 @@ InternalTool = Literal["read", "write", "edit", "bash", "glob", "grep"]
 AgentMode = Literal["primary", "subagent"]
 Tokens = Annotated[int, Meta(ge=1)]
 PROTOCOLS: Final[tuple[str, ...]] = get_args(ProtocolName)
+ROUTES: Final = ("vision", "default")
+"""What `[routes]` has for one purpose each, and ..."""
+AGENTS: Final = "agents"
+"""... its list of routes beside them."""
+ALIAS_PRESET: Final = "preset"
+"""The one entry of `[aliases]` that is no alias."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
