@@ -7,6 +7,10 @@ import pytest
 from dragoman.settings import Key, Route, Secret, Settings, SettingsError, load
 
 TOML_HINT = 'hint: a setting is `name = value` below its `[table]`, and a text stands in quotes: `host = "127.0.0.1"`'
+API_KEY_HINT = (
+    "\nhint: Its key, a literal or `env:NAME`. Absent: the client's own key is passed on. "
+    "For `opencode-server` the password of the server at `base_url`."
+)
 IDLE_HINT = "\nhint: Seconds that an upstream may be silent within a reply."
 CHAT = '[providers.chat]\nprotocol = "openai-chat"\nbase_url = "http://127.0.0.1:9101/v1"\n'
 
@@ -122,6 +126,11 @@ def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
         load(str(tmp_path / "nowhere.toml"), {})
 
 
+def test_the_mark_that_windows_editors_put_in_front_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "dragoman.toml").write_bytes(b"\xef\xbb\xbf[server]\r\nport = 4748\r\n")
+    assert load(None, {}, here=tmp_path).server.port == 4748
+
+
 def test_a_file_that_a_variable_names_is_told_with_the_variable(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.toml: cannot be read: .*\nhint: .*`DRAGOMAN_CONFIG` names"):
         load(None, {"DRAGOMAN_CONFIG": str(tmp_path / "nowhere.toml")})
@@ -181,7 +190,18 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("[server]\nprot = 1\n", "FILE:2: there is no setting `server.prot`\nhint: did you mean `port`?"),
-        ('[server]\nport = "x"\n', 'FILE:2: `server.port` is `"x"`: expected `int`, got `str`'),
+        (
+            '[server]\nport = "x"\n',
+            (
+                'FILE:2: `server.port` is `"x"`: expected `int`, got `str`\n'
+                "hint: The port to listen on; 0 takes a free one."
+            ),
+        ),
+        ('losses = "strict"\n', "FILE:1: there is no setting `losses`\nhint: did you mean `server.losses`?"),
+        (
+            'api_key = "x"\n',
+            "FILE:1: there is no setting `api_key`\nhint: did you mean `providers.NAME.api_key`?",
+        ),
         (
             "[server]\nport = 70000\n",
             "FILE:2: `server.port` is `70000`: it must be 0 to 65535\nhint: The port to listen on; 0 takes a free one.",
@@ -238,7 +258,14 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
                 "hint: export NOT_THERE=..., or write the value itself"
             ),
         ),
-        (CHAT + "api_key = 12345\n", "FILE:4: `providers.chat.api_key`: expected `str`, got `int`"),
+        (
+            CHAT + 'api_key = "env:"\n',
+            "FILE:4: provider `chat` takes `api_key` from a variable without a name\nhint: write `env:NAME`",
+        ),
+        (
+            CHAT + "api_key = 12345\n",
+            f"FILE:4: `providers.chat.api_key`: expected `str`, got `int`{API_KEY_HINT}",
+        ),
         ("[routes.visoin]\n", "FILE:1: there is no setting `routes.visoin`\nhint: did you mean `vision`?"),
         (
             '[routes.agents]\nagent = "title"\n',

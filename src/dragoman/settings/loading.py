@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from dragoman.settings import faults
+from dragoman.settings.describing import SECTIONS as RECORDS
 from dragoman.settings.environment import CONFIG_VARIABLE, from_environment
 from dragoman.settings.faults import Origin, SettingsError, Table, dotted
 from dragoman.settings.older_names import from_older_names
@@ -66,7 +67,7 @@ def find(path: str | None, environ: Mapping[str, str], here: Path = Path()) -> P
 
 def _read(file: Path, *, is_by_variable: bool) -> tuple[str, Table]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # Windows' editors put a mark in front, which TOML has no place for
     except OSError as error:
         hint = f"the environment variable `{CONFIG_VARIABLE}` names this file: correct it, or unset it"
         problem = f"cannot be read: {error.strerror}"
@@ -84,7 +85,7 @@ def _read(file: Path, *, is_by_variable: bool) -> tuple[str, Table]:
 
 def _check_tables(table: Table, origin: Origin) -> None:
     """Check that the sections are known, and tables of tables where they have to be."""
-    origin.check_names(table, SECTIONS, ())
+    _check_sections(table, origin)
     for section in SECTIONS:
         inner = table.get(section, {})
         _require_table(inner, (section,), origin)
@@ -93,6 +94,15 @@ def _check_tables(table: Table, origin: Origin) -> None:
                 _require_tables(value, (section, name), origin)
             else:
                 _require_table(value, (section, name), origin)
+
+
+def _check_sections(table: Table, origin: Origin) -> None:
+    """Check the names at the top. One that belongs into a section is told which."""
+    for name in table:
+        home = next((section for section, record in RECORDS.items() if name in record.__struct_fields__), None)
+        if name not in SECTIONS and home is not None:
+            raise origin.fault((name,), f"there is no setting `{name}`", f"did you mean `{home}.{name}`?")
+    origin.check_names(table, SECTIONS, ())
 
 
 def _require_table(value: object, path: faults.Path, origin: Origin) -> None:

@@ -203,7 +203,7 @@ class Reader:
             return self._origin.fault(here, f"`{dotted(here)}` is `{value}`: it must be {range_of(field)}", hint)
         is_shown = isinstance(value, (str, int, float)) and not _SECRET_FIELDS.intersection(parts)
         given = f" is `{msgspec.json.encode(value).decode()}`" if is_shown else ""
-        return self._origin.fault(here, f"`{dotted(here)}`{given}: {problem[:1].lower()}{problem[1:]}")
+        return self._origin.fault(here, f"`{dotted(here)}`{given}: {problem[:1].lower()}{problem[1:]}", hint)
 
     def _found(self, secret: Secret, path: faults.Path, who: str) -> Secret:
         """Return what an `env:NAME` stands for."""
