@@ -203,7 +203,7 @@ def make_server(app: App, settings: Settings) -> "uvicorn.Server":
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             if app.running:
                 replies = "1 reply" if app.running == 1 else f"{app.running} replies"
-                _LOG.info("waiting for %s, at most %g s", replies, settings.server.drain_s)
+                _LOG.info("waiting for %s, at most %g s (Ctrl-C again: not at all)", replies, settings.server.drain_s)
             await super().shutdown(sockets)
             # Whoever ran out of time has been cancelled, and still tells its client so.
             if tasks := tuple(self.server_state.tasks):

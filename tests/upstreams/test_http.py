@@ -463,8 +463,10 @@ def test_nobody_listening_is_unreachable(run: Run) -> None:
         async with serving(answering()) as upstream:
             gone = call(upstream)
         async with client() as http:
-            with pytest.raises(UpstreamUnreachableError, match=r"no connection to `http://127\.0\.0\.1"):
+            refused = r"no connection to `http://127\.0\.0\.1:\d+`: Connect"
+            with pytest.raises(UpstreamUnreachableError, match=refused) as failed:
                 await http.send(gone, QUICK)
+            assert failed.value.failure.hint == "is `base_url` right, and does something listen there?"
 
     run(check)
 
@@ -988,8 +990,24 @@ def test_tls_verifies_with_the_authorities_that_ssl_cert_file_names(
 def test_tls_refuses_an_unknown_authority_and_says_what_to_do(run: Run, certificate: Path) -> None:
     async def check() -> None:
         async with serving(answering(), tls=server_tls(certificate)) as upstream, client() as http:
-            with pytest.raises(UpstreamUnreachableError, match="hint: name the authority's certificate"):
+            with pytest.raises(UpstreamUnreachableError, match="certificate verify failed") as failed:
                 await http.send(call(upstream), QUICK)
+            assert failed.value.failure.hint == "name the authority's certificate in SSL_CERT_FILE"
+
+    run(check)
+
+
+def test_tls_where_none_is_spoken_is_told_as_that(run: Run) -> None:
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async def check() -> None:
+        async with await asyncio.start_server(refuse, "127.0.0.1") as upstream, client() as http:
+            port = upstream.sockets[0].getsockname()[1]
+            with pytest.raises(UpstreamUnreachableError) as failed:
+                await http.send(Call("GET", f"https://127.0.0.1:{port}/", (), b""), QUICK)
+            assert "begin with `http://`?" in str(failed.value.failure.hint)
 
     run(check)
 

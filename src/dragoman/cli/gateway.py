@@ -31,7 +31,7 @@ def url_of(settings: Settings) -> str:
     return f"http://{host}:{settings.server.port}"
 
 
-def look(url: str, seconds: float = 2.0) -> Seen | None:
+def look(url: str, seconds: float = 5.0) -> Seen | None:
     """Return what answers at `url`; None when nothing does, or something that is no Dragoman."""
     import httpx2
 

@@ -6,8 +6,8 @@ from dragoman.ir.failures import DragomanError, Failure, FailureKind
 class UpstreamUnreachableError(DragomanError):
     """No connection could be made, or it broke before any byte of the reply: nothing was answered."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(Failure(FailureKind.UPSTREAM_UNREACHABLE, message))
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(Failure(FailureKind.UPSTREAM_UNREACHABLE, message, hint=hint))
 
 
 class UpstreamTimeoutError(DragomanError):

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 NEVER = float("inf")
 SHORTEST_GAP = 0.05
 """Seconds between two looks at the deadlines, and so the most by which one is overrun."""
+_HINT = "is `base_url` right, and does something listen there?"
+_TLS_HINTS = {
+    "CERTIFICATE_VERIFY_FAILED": "name the authority's certificate in SSL_CERT_FILE",
+    "WRONG_VERSION_NUMBER": "what listens there speaks no TLS: does `base_url` begin with `http://`?",
+}
+"""What to do, by OpenSSL's name of the error."""
 
 
 class ConnectionCount(msgspec.Struct, frozen=True, gc=False):
@@ -164,7 +170,7 @@ class HttpUpstream:
         except TimeoutError:
             raise UpstreamUnreachableError(f"no connection to `{target.origin}` within {seconds:g} seconds") from None
         except (OSError, UnicodeError) as error:
-            raise UpstreamUnreachableError(_why_unreachable(target, error)) from error
+            raise _unreachable(target, error) from error
         self._pool.members.add(connection)
         if self._is_closed:
             connection.abort()
@@ -189,8 +195,7 @@ class HttpUpstream:
         return self._tls_context
 
 
-def _why_unreachable(target: Target, error: Exception) -> str:
-    message = f"no connection to `{target.origin}`: {error}"
-    if "CERTIFICATE_VERIFY_FAILED" in message:
-        message += "\nhint: name the authority's certificate in SSL_CERT_FILE"
-    return message
+def _unreachable(target: Target, error: Exception) -> UpstreamUnreachableError:
+    reason = (isinstance(error, OSError) and error.strerror) or str(error)
+    hint = next((hint for word, hint in _TLS_HINTS.items() if word in reason), _HINT)
+    return UpstreamUnreachableError(f"no connection to `{target.origin}`: {reason}", hint)

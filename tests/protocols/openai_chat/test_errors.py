@@ -76,6 +76,7 @@ def test_what_is_no_json_is_a_502_with_an_excerpt(status: int, body: bytes) -> N
     failure = PROTOCOL.decode_failure(status, {}, body)
     assert (failure.kind, failure.http_status) == (K.UPSTREAM_INVALID, 502)
     assert "Bad gateway" in failure.message
+    assert ("try again later" in failure.text) == (status >= 500)
 
 
 @pytest.mark.parametrize("status", [401, 403, 413, 429])

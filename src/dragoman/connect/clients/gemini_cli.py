@@ -32,6 +32,14 @@ def _launch(connection: Connection) -> Launch:
     return Launch(arguments, environment, {"settings.json": settings})
 
 
+def _steps(_: Connection) -> Sequence[str]:
+    # https://geminicli.com/docs/cli/trusted-folders/: a folder that is not trusted has it read no `.env`, its user's neither.
+    return (
+        "Trust a folder when it asks. In a script (`--prompt`) it cannot ask: give it `--skip-trust`,",
+        "or it reads no .env there and looks for GEMINI_API_KEY in vain.",
+    )
+
+
 CLIENT: Final = Client(
     name="gemini-cli",
     title="Gemini CLI",
@@ -40,5 +48,6 @@ CLIENT: Final = Client(
     files=_files,
     program="gemini",
     launch=_launch,
+    steps=_steps,
     tested="0.61.0",
 )

@@ -148,7 +148,7 @@ def unreadable(status: int, body: bytes) -> Failure:
         FailureKind.UPSTREAM_INVALID,
         f"the upstream answered with status {status} and no JSON: `{_excerpt(body)}`",
         status=502,
-        hint="check the provider's base URL",
+        hint=f"{'try again later; if it stays so, ' if status >= 500 else ''}check the provider's base URL",
     )
 
 
