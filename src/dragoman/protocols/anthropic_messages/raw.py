@@ -15,10 +15,11 @@ from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Usage
 from dragoman.ir.seals import MARK_BYTES, read_seal
-from dragoman.protocols.anthropic_messages import wire
+from dragoman.protocols.anthropic_messages import wire_replies as wire
 from dragoman.protocols.anthropic_messages.reply import to_usage
 from dragoman.protocols.anthropic_messages.request_blocks import to_citation
 from dragoman.protocols.anthropic_messages.sealing import returnable
+from dragoman.protocols.anthropic_messages.wire import NAME
 from dragoman.wire.reading import UNREADABLE, read, require_text
 
 
@@ -136,7 +137,7 @@ def _without_citations(raw: Raw, path: str, ledger: Ledger) -> Raw:
         cited = _items(block.get("citations", b"[]"))
     except (msgspec.DecodeError, RecursionError):
         return raw
-    own = [citation for citation in cited if to_citation(citation).origin == wire.NAME]
+    own = [citation for citation in cited if to_citation(citation).origin == NAME]
     if len(own) == len(cited):
         return raw
     ledger.dropped("citations", path, "citations of another protocol")

@@ -26,19 +26,20 @@ from dragoman.ir.request import (
     ToolResult,
 )
 from dragoman.ir.seals import Seal
-from dragoman.protocols.anthropic_messages import losses, sealing, wire
+from dragoman.protocols.anthropic_messages import losses, sealing
+from dragoman.protocols.anthropic_messages import wire_replies as wire
 from dragoman.protocols.anthropic_messages.errors import decode_failure
 from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.ids import ToolIds, message_id
 from dragoman.protocols.anthropic_messages.request_blocks import to_citations
 from dragoman.protocols.anthropic_messages.safeguards import with_results
-from dragoman.protocols.anthropic_messages.wire import NAME
+from dragoman.protocols.anthropic_messages.wire import NAME, Tag
 from dragoman.wire.arguments import as_object
 from dragoman.wire.reading import UNREADABLE, check_text
 
 _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _said: Final = msgspec.json.Decoder(wire.SaidBlock).decode
-_tag: Final = msgspec.json.Decoder(wire.Tag).decode
+_tag: Final = msgspec.json.Decoder(Tag).decode
 _items: Final = msgspec.json.Decoder(list[Raw]).decode
 _started: Final = msgspec.json.Decoder(wire.StartedMessage).decode
 _ending: Final = msgspec.json.Decoder(wire.EndingDelta).decode

@@ -23,11 +23,13 @@ from dragoman.ir.events import (
 from dragoman.ir.failures import UpstreamProtocolError
 from dragoman.ir.reply import Finish, Usage
 from dragoman.ir.request import Extra, Foreign, Reasoning, Text, ToolCall
-from dragoman.protocols.anthropic_messages import sealing, usual, wire
+from dragoman.protocols.anthropic_messages import sealing, usual
+from dragoman.protocols.anthropic_messages import wire_replies as wire
 from dragoman.protocols.anthropic_messages.errors import failure_of
 from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.reply import FINISH, SAID_TYPES, extras_of, to_usage
 from dragoman.protocols.anthropic_messages.request_blocks import to_citation
+from dragoman.protocols.anthropic_messages.wire import Tag
 from dragoman.wire.arguments import is_object
 from dragoman.wire.likeness import Likeness
 from dragoman.wire.sse import Frame
@@ -35,7 +37,7 @@ from dragoman.wire.sse import Frame
 _usual: Final = msgspec.json.Decoder(usual.StreamEvent).decode
 _any: Final = msgspec.json.Decoder(wire.StreamEvent).decode
 _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
-_tag: Final = msgspec.json.Decoder(wire.Tag).decode
+_tag: Final = msgspec.json.Decoder(Tag).decode
 _started: Final = msgspec.json.Decoder(wire.StartedMessage).decode
 _ending: Final = msgspec.json.Decoder(wire.EndingDelta).decode
 _said: Final = msgspec.json.Decoder(wire.SaidBlock).decode

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from dragoman.protocols.anthropic_messages import wire
+from dragoman.protocols.anthropic_messages import wire_replies as wire
 
 
 class Started(msgspec.Struct, forbid_unknown_fields=True):
