@@ -17,7 +17,8 @@ from dragoman.protocols.openai_chat.raw import (
     splice_asking,
     unseal,
 )
-from dragoman.protocols.openai_chat.reply import decode_reply, encode_reply
+from dragoman.protocols.openai_chat.reply_decoding import decode_reply
+from dragoman.protocols.openai_chat.reply_encoding import encode_reply
 from dragoman.protocols.openai_chat.request_decoding import decode_request
 from dragoman.protocols.openai_chat.request_encoding import encode_request
 from dragoman.protocols.openai_chat.stream_decoding import ChatStreamDecoder

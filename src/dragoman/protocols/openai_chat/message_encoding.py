@@ -8,23 +8,18 @@ assistant's by nothing, because a reply's texts are cut wherever a citation begi
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 from dragoman.codec import Target
-from dragoman.ir.failures import RequestError, UnsupportedError
+from dragoman.ir.failures import RequestError
 from dragoman.ir.request import (
     ATTRIBUTION,
     Audio,
-    Base64Data,
     Block,
-    BlockContent,
-    CacheBreakpoint,
     Document,
-    FileId,
     Foreign,
     Image,
     Message,
-    PlainText,
     Reasoning,
     Refusal,
     Request,
@@ -33,28 +28,20 @@ from dragoman.ir.request import (
     ToolCall,
     ToolKind,
     ToolResult,
-    UrlData,
 )
 from dragoman.ir.seals import Seal, may_return
 from dragoman.protocols.openai_chat.losses import Tally
+from dragoman.protocols.openai_chat.part_encoding import PartWriter, Wire, text_part
 from dragoman.protocols.openai_chat.reasoning import DETAILS, EXTRA_CONTENT, Detail, native_details, native_extra
 from dragoman.protocols.openai_chat.wire import ORIGIN
-from dragoman.vendors.openai.files import data_url, plain_text
 from dragoman.wire.arguments import as_object
 from dragoman.wire.free_text import wrapped
-
-"""How Claude Code's first system block begins.
-
-https://code.claude.com/docs/en/llm-gateway-protocol
-"""
 
 _SYSTEM_MARKER: Final = "<system>\n{}\n</system>"
 _ERROR: Final = "Error: "
 _UNANSWERED: Final = "Error: the call was interrupted and has no result"
 _SEE_BELOW: Final = "(see what the user message after this one shows)"
 _ATTACHED: Final = "(from the result of the tool call {})"
-
-Wire = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +68,14 @@ def encode_messages(request: Request, target: Target, tally: Tally) -> list[Wire
 class _Writer:
     """Writes one request's messages; `_out` grows."""
 
-    __slots__ = ("_dialect", "_model", "_out", "_provider", "_tally")
+    __slots__ = ("_dialect", "_model", "_out", "_parts", "_provider", "_tally")
 
     def __init__(self, target: Target, tally: Tally) -> None:
         self._dialect = target.dialect
         self._model = target.model
         self._provider = target.provider
         self._tally = tally
+        self._parts = PartWriter(target.dialect, tally)
         self._out: list[Wire] = []
 
     def write(self, request: Request) -> list[Wire]:
@@ -106,13 +94,13 @@ class _Writer:
         for place, block in enumerate(system):
             path = f"system[{place}]"
             if isinstance(block, Foreign):
-                texts += self._foreign_text(block, path)
+                texts += self._parts.foreign_text(block, path)
             elif place == 0 and block.text.startswith(ATTRIBUTION):
                 self._tally.add("attribution_block", path)
             elif block.text.strip():
                 texts.append(block)
         if texts:
-            self._out.append({"role": "system", "content": self._joined(texts, "\n\n", "system")})
+            self._out.append({"role": "system", "content": self._parts.joined(texts, "\n\n", "system")})
 
     def _write_instructions(self, placed: _Placed) -> None:
         texts = list(self._texts_of_system(placed))
@@ -127,7 +115,7 @@ class _Writer:
             return
         is_developer = placed.message.role is Role.DEVELOPER and self._dialect.developer_role
         role = "developer" if is_developer else "system"
-        self._out.append(_named({"role": role, "content": self._joined(texts, "\n", path)}, placed.message))
+        self._out.append(_named({"role": role, "content": self._parts.joined(texts, "\n", path)}, placed.message))
 
     def _texts_of_system(self, placed: _Placed) -> Iterator[Text]:
         for path, block in placed.blocks:
@@ -135,11 +123,11 @@ class _Writer:
                 case Text():
                     yield block
                 case Foreign():
-                    yield from self._foreign_text(block, path)
+                    yield from self._parts.foreign_text(block, path)
                 case Image() | Audio():
                     self._tally.add("system_media", path)
                 case Document():
-                    yield from self._document_texts(block, path, "system_media")
+                    yield from self._parts.document_texts(block, path, "system_media")
                 case Reasoning() | Refusal() | ToolCall() | ToolResult():
                     self._tally.add("misplaced_block", path)
                 case _:
@@ -166,7 +154,7 @@ class _Writer:
                 match block:
                     case Text():
                         texts.append(block)
-                        self._note_text(block, path)
+                        self._parts.note_text(block, path)
                     case Reasoning(seal=Seal(form=form) as seal) if form == EXTRA_CONTENT:
                         carried = seal  # of the call behind it: not every client's calls have a field for it
                     case Reasoning():
@@ -179,9 +167,9 @@ class _Writer:
                     case Foreign(origin=origin, type="audio") if origin == ORIGIN:
                         fields["audio"] = block.raw
                     case Foreign():
-                        texts += self._foreign_text(block, path)
+                        texts += self._parts.foreign_text(block, path)
                     case Document():
-                        texts += self._document_texts(block, path, "assistant_media")
+                        texts += self._parts.document_texts(block, path, "assistant_media")
                     case Image() | Audio():
                         self._tally.add("assistant_media", path)
                     case ToolResult():
@@ -199,14 +187,8 @@ class _Writer:
 
     def _assistant_content(self, texts: Sequence[Text], path: str, others: object) -> str | list[Wire] | None:
         """Return the words; null rather than `""` beside calls, because some servers refuse that."""
-        content = self._joined(texts, "", path)
+        content = self._parts.joined(texts, "", path)
         return content or (None if others else "")
-
-    def _note_text(self, block: Text, path: str) -> None:
-        if block.citations:
-            self._tally.add("citations", path)
-        if block.seal:
-            self._tally.add("foreign_reasoning", path)
 
     def _call(self, call: ToolCall, seal: Seal | None, path: str) -> Iterator[Wire]:
         if call.kind is ToolKind.HOSTED:
@@ -278,7 +260,7 @@ class _Writer:
         texts: list[Text] = []
         media: list[Wire] = []
         for place, block in enumerate(result.blocks):
-            for part in self._parts(block, f"{path}.content[{place}]"):
+            for part in self._parts.of(block, f"{path}.content[{place}]"):
                 if part["type"] == "text":
                     texts.append(Text(part["text"]))
                 else:
@@ -288,10 +270,10 @@ class _Writer:
             self._tally.add("tool_error_flag", path)
         text = prefix + "\n".join(block.text for block in texts)
         if media and self._dialect.images_in_tool_messages:
-            return [*([_text_part(text)] if text else []), *media], []
+            return [*([text_part(text)] if text else []), *media], []
         if media and not texts:
             text += _SEE_BELOW
-        return self._joined([Text(text, cache=result.cache)], "", path), media
+        return self._parts.joined([Text(text, cache=result.cache)], "", path), media
 
     # User
 
@@ -309,9 +291,9 @@ class _Writer:
     def _user_parts(self, block: Block, path: str) -> Iterator[Wire]:
         match block:
             case Text() | Image() | Document() | Audio() | Foreign():
-                yield from self._parts(block, path)
+                yield from self._parts.of(block, path)
             case Refusal(text=text):
-                yield _text_part(text)
+                yield text_part(text)
             case Reasoning():
                 self._tally.add("foreign_reasoning", path)
             case ToolResult(kind=ToolKind.HOSTED) | ToolCall():
@@ -320,105 +302,6 @@ class _Writer:
                 pass  # it stands before everything else
             case _:
                 assert_never(block)
-
-    # Parts
-
-    def _parts(self, block: Text | Image | Document | Audio | Foreign, path: str) -> Iterator[Wire]:
-        match block:
-            case Text():
-                self._note_text(block, path)
-                yield self._cached(_text_part(block.text), block.cache, path)
-            case Image():
-                yield self._cached(_image_part(block, path), block.cache, path)
-            case Document():
-                *others, last = self._document_parts(block, path)
-                yield from others
-                yield self._cached(last, block.cache, path)
-            case Audio(data=data, format=form):
-                yield {"type": "input_audio", "input_audio": {"data": data, "format": form}}
-            case Foreign():
-                yield from (_text_part(text.text) for text in self._foreign_text(block, path))
-            case _:
-                assert_never(block)
-
-    def _document_parts(self, document: Document, path: str) -> Sequence[Wire]:
-        """Return at least one part. Chat has no place for a document's context but in the words before it."""
-        if document.citations:
-            self._tally.add("citations", path)
-        head = "\n".join(filter(None, (document.title, document.context)))
-        match document.source:
-            case PlainText(text=text):
-                return [_text_part(f"{head}\n{text}" if head else text)]
-            case BlockContent(blocks=blocks):
-                inner = [
-                    part
-                    for place, block in enumerate(blocks)
-                    for part in self._parts(block, f"{path}.source.content[{place}]")
-                ]
-                return [_text_part(head), *inner] if head or not inner else inner
-            case Base64Data() as source:
-                if (plain := plain_text(source)) is not None:
-                    return [_text_part(f"{head}\n{plain}" if head else plain)]
-                file = {"filename": document.title or "document.pdf", "file_data": data_url(source)}
-            case FileId(origin=origin, id=file_id) if origin == ORIGIN:
-                file = {"file_id": file_id}
-            case FileId():
-                raise UnsupportedError(
-                    f"`{path}` is a file uploaded to another vendor", param=path, hint="send its content"
-                )
-            case UrlData(url=url):
-                raise UnsupportedError(
-                    f"`{path}` is a document at `{url}`, and this model's server fetches none",
-                    param=path,
-                    hint="send its content",
-                )
-            case _:
-                assert_never(document.source)
-        if not self._dialect.files:
-            raise UnsupportedError(f"`{path}` is a file, and this model takes none", param=path)
-        part = {"type": "file", "file": file}
-        return [_text_part(document.context), part] if document.context else [part]
-
-    def _document_texts(self, document: Document, path: str, code: str) -> Iterator[Text]:
-        """Yield a document's words, where only words may stand."""
-        if not isinstance(document.source, PlainText | BlockContent):
-            self._tally.add(code, path)
-            return
-        for part in self._document_parts(document, path):
-            if part["type"] == "text":
-                yield Text(part["text"])
-            else:
-                self._tally.add(code, path)
-
-    def _foreign_text(self, block: Foreign, path: str) -> Iterator[Text]:
-        if block.text is None:
-            self._tally.add("foreign_block_dropped", path, f"`{block.type}`")
-        else:
-            self._tally.add("foreign_block", path, f"`{block.type}`")
-            yield Text(block.text, cache=block.cache)
-
-    def _joined(self, texts: Sequence[Text], separator: str, path: str) -> str | list[Wire]:
-        """Return texts as one string, or as parts where a cache breakpoint stands on one of them."""
-        if any(text.cache for text in texts):
-            if self._dialect.cache_control:
-                return [self._cached(_text_part(text.text), text.cache, path) for text in texts]
-            for text in texts:
-                if text.cache:
-                    self._tally.add("cache_control", path)
-        return separator.join(text.text for text in texts)
-
-    def _cached(self, part: Wire, cache: CacheBreakpoint | None, path: str) -> Wire:
-        if cache is None:
-            return part
-        if not self._dialect.cache_control:
-            self._tally.add("cache_control", path)
-            return part
-        return {**part, "cache_control": encode_cache(cache)}
-
-
-def encode_cache(cache: CacheBreakpoint) -> Wire:
-    """Return a cache breakpoint in Anthropic's form, which OpenRouter and Qwen take."""
-    return {"type": "ephemeral", "ttl": cache.ttl} if cache.ttl else {"type": "ephemeral"}
 
 
 def _exchanges(messages: Iterable[Message]) -> Iterator[tuple[list[_Placed], list[_Placed]]]:
@@ -459,21 +342,3 @@ def _plain_words(blocks: Iterable[Block]) -> str | None:
 
 def _named(message: Wire, source: Message) -> Wire:
     return {**message, "name": source.name} if source.name else message
-
-
-def _text_part(text: str) -> Wire:
-    return {"type": "text", "text": text}
-
-
-def _image_part(image: Image, path: str) -> Wire:
-    match image.source:
-        case Base64Data() as source:
-            url = data_url(source)
-        case UrlData(url=url):
-            pass
-        case FileId():
-            raise UnsupportedError(f"`{path}` is a picture uploaded to a vendor", param=path, hint="send its content")
-        case _:
-            assert_never(image.source)
-    location = {"url": url, "detail": image.detail} if image.detail else {"url": url}
-    return {"type": "image_url", "image_url": location}

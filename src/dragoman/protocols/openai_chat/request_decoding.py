@@ -32,9 +32,15 @@ from dragoman.ir.request import (
     ToolKind,
     ToolResult,
 )
-from dragoman.protocols.openai_chat.parts import cache_from, decode_image, decode_parts, decode_result, with_cache
+from dragoman.protocols.openai_chat.part_decoding import (
+    cache_from,
+    decode_image,
+    decode_parts,
+    decode_result,
+    with_cache,
+)
 from dragoman.protocols.openai_chat.reasoning import decode_call_seal, decode_history
-from dragoman.protocols.openai_chat.reply import decode_citation
+from dragoman.protocols.openai_chat.reply_decoding import decode_citation
 from dragoman.protocols.openai_chat.tool_decoding import decode_choice, decode_tools, forbids_parallel
 from dragoman.protocols.openai_chat.wire import (
     ORIGIN,

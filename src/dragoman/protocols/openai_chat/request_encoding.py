@@ -16,7 +16,8 @@ from dragoman.ir.failures import UnsupportedError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import Effort, Extra, OutputFormat, ReasoningControl, Request, Sampling
 from dragoman.protocols.openai_chat.losses import Tally
-from dragoman.protocols.openai_chat.message_encoding import encode_cache, encode_messages
+from dragoman.protocols.openai_chat.message_encoding import encode_messages
+from dragoman.protocols.openai_chat.part_encoding import encode_cache
 from dragoman.protocols.openai_chat.tool_encoding import encode_tools
 from dragoman.protocols.openai_chat.wire import ORIGIN
 from dragoman.vendors.openai.caching import SETTINGS

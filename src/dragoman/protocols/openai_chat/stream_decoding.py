@@ -32,7 +32,7 @@ from dragoman.ir.seals import Seal
 from dragoman.protocols.openai_chat.deltas import chunk_of, is_only_calls, text_alone, thought_alone
 from dragoman.protocols.openai_chat.endings import decode_finish, decode_usage, interruption
 from dragoman.protocols.openai_chat.reasoning import Detail, details_in, merged
-from dragoman.protocols.openai_chat.reply import (
+from dragoman.protocols.openai_chat.reply_decoding import (
     arguments_of,
     call_seal,
     decode_citation,

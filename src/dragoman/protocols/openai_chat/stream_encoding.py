@@ -31,7 +31,7 @@ from dragoman.ir.seals import Seal
 from dragoman.protocols.openai_chat import losses
 from dragoman.protocols.openai_chat.endings import encode_finish, encode_usage
 from dragoman.protocols.openai_chat.reasoning import call_extra, details_for_client
-from dragoman.protocols.openai_chat.reply import (
+from dragoman.protocols.openai_chat.reply_encoding import (
     client_id,
     encode_citation,
     encode_picture,

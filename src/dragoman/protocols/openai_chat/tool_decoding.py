@@ -8,7 +8,7 @@ from msgspec import Raw
 from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import CustomTool, FunctionTool, HostedTool, Tool, ToolChoice
-from dragoman.protocols.openai_chat.parts import cache_from
+from dragoman.protocols.openai_chat.part_decoding import cache_from
 from dragoman.protocols.openai_chat.searching import decode_options, decode_search
 from dragoman.protocols.openai_chat.wire import (
     ORIGIN,
