@@ -56,12 +56,19 @@ def test_the_status_is_kept(status: int, kind: FailureKind) -> None:
 
 
 def test_html_is_the_upstreams_fault_and_is_quoted() -> None:
-    for status in (200, 403, 404, 500, 502):
+    for status in (200, 404, 500, 502):
         got = decoded(status, b"<html><body><h1>Bad   gateway</h1></body></html>")
         assert (got.kind, got.http_status) == (FailureKind.UPSTREAM_INVALID, 502)
         assert "Bad gateway" in got.message
-    assert decoded(429, b"Too Many Requests").http_status == 429
+        assert got.hint is not None
     assert decoded(500, b"").http_status == 500
+
+
+@pytest.mark.parametrize("status", [401, 403, 413, 429, 529])
+def test_what_a_proxy_refuses_in_its_own_words_keeps_its_status(status: int) -> None:
+    got = decoded(status, b"<html><style>h1 {}</style><h1>No  way</h1></html>")
+    assert (got.http_status, got.message) == (status, "No way")
+    assert decoded(status, b"<html></html>").message.endswith("and no words")
 
 
 def test_headers_that_say_when_to_come_back_are_kept() -> None:

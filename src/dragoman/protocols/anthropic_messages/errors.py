@@ -1,6 +1,5 @@
 """Failures, both ways. https://platform.claude.com/docs/en/api/errors."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ import msgspec
 
 from dragoman.ir.failures import Failure, FailureKind
 from dragoman.wire.overflow import says_too_long
+from dragoman.wire.pages import PROXY_STATUSES, page_failure, refusal_of
 from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.sse import write_frame
 
@@ -65,9 +65,6 @@ _TYPES: Final = {
     FailureKind.OVERLOADED: "overloaded_error",
     FailureKind.SHUTTING_DOWN: "overloaded_error",
 }
-_OWN_STATUSES: Final = frozenset({413, 429, 529})
-"""Statuses that a proxy in front of the upstream gives with a page of its own, and that mean the same from it."""
-
 _ANTHROPIC_WORDS: Final = ("prompt is too long", "exceed context limit")
 _TOO_LONG_STATUSES: Final = frozenset({0, 200, 400, 413, 422})
 _KEPT_HEADERS: Final = ("anthropic-ratelimit-", "x-ratelimit-", "ratelimit-", "retry-after-ms")
@@ -123,17 +120,10 @@ def _read_body(status: int, body: bytes) -> Failure:
     try:
         content = _json(body)
     except UNREADABLE:
-        return _not_json(status, body)
+        if status in PROXY_STATUSES:
+            return Failure(_KINDS_BY_STATUS[status], refusal_of(status, body), status)
+        return page_failure(status, body)
     return failure_of(content, status)
-
-
-def _not_json(status: int, body: bytes) -> Failure:
-    text = body[: 4 * _EXCERPT].decode(errors="replace")
-    excerpt = " ".join(re.sub(r"<[^>]*>?", " ", text).split())[:_EXCERPT]
-    message = f"the upstream answered {status} with something that is not JSON: `{excerpt}`"
-    if status in _OWN_STATUSES:
-        return Failure(_KINDS_BY_STATUS[status], message, status)
-    return Failure(FailureKind.UPSTREAM_INVALID, message)
 
 
 def failure_of(content: Any, status: int = 0) -> Failure:  # noqa: ANN401 - any JSON

@@ -9,6 +9,7 @@ import msgspec
 
 from dragoman.ir.failures import Failure, FailureKind
 from dragoman.wire.overflow import says_too_long
+from dragoman.wire.pages import PROXY_STATUSES, page_failure, refusal_of
 from dragoman.wire.sse import write_frame
 
 _Kind = FailureKind
@@ -84,9 +85,6 @@ _WORDS: Final = {
     _Kind.OVERLOADED: "UNAVAILABLE",
     _Kind.SHUTTING_DOWN: "UNAVAILABLE",
 }
-_OWN_STATUSES: Final = frozenset({413, 429, 529})
-"""Statuses that a proxy in front of the upstream gives with a page of its own, and that mean the same from it."""
-
 _TYPES: Final = "type.googleapis.com/google.rpc."
 _DOMAIN: Final = "dragoman"
 _TOO_LONG_STATUSES: Final = frozenset({0, 200, 400, 413, 422})
@@ -123,17 +121,10 @@ def _read_body(status: int, body: bytes) -> Failure:
     try:
         content = _json(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _not_json(status, body)
+        if status in PROXY_STATUSES:
+            return Failure(_BY_STATUS[status], refusal_of(status, body), status)
+        return page_failure(status, body)
     return failure_of(content, status)
-
-
-def _not_json(status: int, body: bytes) -> Failure:
-    text = body[: 4 * _EXCERPT].decode(errors="replace")
-    excerpt = " ".join(re.sub(r"<[^>]*>?", " ", text).split())[:_EXCERPT]
-    message = f"the upstream answered {status} with something that is not JSON: `{excerpt}`"
-    if status in _OWN_STATUSES:
-        return Failure(_BY_STATUS[status], message, status)
-    return Failure(_Kind.UPSTREAM_INVALID, message)
 
 
 def failure_of(content: Any, status: int = 0) -> Failure:  # noqa: ANN401 - any JSON

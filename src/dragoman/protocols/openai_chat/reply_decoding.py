@@ -45,9 +45,10 @@ from dragoman.protocols.openai_chat.wire_replies import (
     WireChoice,
     WireReply,
 )
-from dragoman.vendors.openai.errors import decode_error, unreadable
+from dragoman.vendors.openai.errors import decode_error
 from dragoman.vendors.openai.files import decode_data_url, is_data_url
 from dragoman.wire.arguments import as_object, is_object
+from dragoman.wire.pages import page_failure
 from dragoman.wire.reading import UNREADABLE, check_text
 
 _REPLY: Final = msgspec.json.Decoder(WireReply)
@@ -64,7 +65,7 @@ def decode_reply(data: bytes, source: Source) -> Reply:
     except msgspec.ValidationError as error:
         raise UpstreamProtocolError(f"the upstream's reply has an unexpected form: {error}") from None
     except UNREADABLE:
-        raise DragomanError(unreadable(200, data)) from None
+        raise DragomanError(page_failure(200, data)) from None
     if is_given(reply.error):
         raise DragomanError(decode_error(reply.error))
     choice = _first_choice(reply, data)

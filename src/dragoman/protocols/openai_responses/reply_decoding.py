@@ -16,8 +16,9 @@ from dragoman.protocols.openai_responses.item_decoding import ItemReader
 from dragoman.protocols.openai_responses.sealing import issued
 from dragoman.protocols.openai_responses.wire import is_given
 from dragoman.protocols.openai_responses.wire_replies import WireResponse
-from dragoman.vendors.openai.errors import decode_error, unreadable
+from dragoman.vendors.openai.errors import decode_error
 from dragoman.wire.arguments import as_object, is_object
+from dragoman.wire.pages import page_failure
 from dragoman.wire.reading import UNREADABLE, check_text
 
 
@@ -38,7 +39,7 @@ def decode_reply(data: bytes, source: Source) -> Reply:
     except msgspec.ValidationError as error:
         raise UpstreamProtocolError(f"the upstream's reply has an unexpected form: {error}") from None
     except UNREADABLE:
-        raise DragomanError(unreadable(200, data)) from None
+        raise DragomanError(page_failure(200, data)) from None
     if is_given(response.error):
         raise DragomanError(decode_error(response.error))
     if response.output is None:

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from dragoman.ir.failures import Failure, FailureKind
 from dragoman.wire.overflow import says_too_long
+from dragoman.wire.pages import PROXY_STATUSES, excerpt_of, page_failure, refusal_of
 from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.sse import write_frame
 
@@ -71,11 +72,7 @@ _VAGUE: Final = {
 }
 """Types that are only listened to when there is no status."""
 
-_PROXY_STATUSES: Final = frozenset({401, 403, 413, 429})
-"""What proxies answer in their own words, and what clients act on: such a status stands even when the body is no API's."""
-
 _STATUS: Final = re.compile("[45][0-9][0-9]")
-_EXCERPT: Final = 200
 _UNAUTHORIZED: Final = 401
 _RETRY_AFTER_MS: Final = "retry-after-ms"
 
@@ -111,9 +108,9 @@ def decode_failure(status: int, headers: Mapping[str, str], body: bytes) -> Fail
     """Return what an answer that is not a reply says. What is not JSON is a 502 with an excerpt, save a proxy's own refusals."""
     lowered = {name.lower(): value for name, value in headers.items()}
     error = _read(body)
-    if error is None and body.strip() and status not in _PROXY_STATUSES:
-        return _with_headers(unreadable(status, body), lowered)
-    error = error or _Error(_excerpt(body) or f"the upstream answered with status {status} and no words")
+    if error is None and body.strip() and status not in PROXY_STATUSES:
+        return _with_headers(page_failure(status, body), lowered)
+    error = error or _Error(refusal_of(status, body))
     return _with_headers(failure_from(error, status), lowered)
 
 
@@ -122,7 +119,7 @@ def decode_error(raw: Raw | bytes) -> Failure:
     try:
         error = _error_in(_any_of(raw))
     except UNREADABLE:
-        error = _Error(_excerpt(bytes(raw)))
+        error = _Error(excerpt_of(bytes(raw)))
     code = _as_word(error.code) or ""
     return failure_from(error, int(code) if _STATUS.fullmatch(code) else 0)
 
@@ -139,16 +136,6 @@ def failure_from(error: _Error, status: int) -> Failure:
         code=code,
         param=param,
         upstream_type=kind_word,
-    )
-
-
-def unreadable(status: int, body: bytes) -> Failure:
-    """Return the failure for what is no API's answer: a web page, say, from a wrong base URL or a proxy."""
-    return Failure(
-        FailureKind.UPSTREAM_INVALID,
-        f"the upstream answered with status {status} and no JSON: `{_excerpt(body)}`",
-        status=502,
-        hint=f"{'try again later; if it stays so, ' if status >= 500 else ''}check the provider's base URL",
     )
 
 
@@ -205,13 +192,6 @@ def _as_text(value: Any) -> str:  # noqa: ANN401 - any JSON
 
 def _as_word(value: Any) -> str | None:  # noqa: ANN401 - any JSON
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
-
-
-def _excerpt(body: bytes) -> str:
-    text = re.sub(
-        r"<(script|style)\b.*?</\1>|<[^>]*>", " ", body[: 16 * _EXCERPT].decode(errors="replace"), flags=re.DOTALL
-    )
-    return " ".join(text.split())[:_EXCERPT]
 
 
 def _with_headers(failure: Failure, headers: Mapping[str, str]) -> Failure:
