@@ -8,10 +8,7 @@ FUZZ_SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
-# Rooms that are not there (yet) are left out, so that no tool stumbles over a missing folder.
-CODE := $(wildcard src tests bench tools)
-# What rewrites the generated parts of the docs; nothing while there is no such module.
-DOCS := $(if $(wildcard tools/docs.py tools/docs/__main__.py),$(BIN)/python -m tools.docs)
+CODE := src tests bench tools
 
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Trust the certificates that this machine trusts (behind a company's proxy uv's own list is not enough).
@@ -74,7 +71,7 @@ contracts: $(STAMP)
 fix: $(STAMP) ## repair what a machine can: lint, format, generated docs
 	$(BIN)/ruff check --fix $(CODE) || true
 	$(BIN)/ruff format $(CODE)
-	$(DOCS)
+	$(BIN)/python -m tools.docs
 
 bench: $(STAMP) ## measure CPU per request and per event
 	$(BIN)/python -m bench $(ARGS)

@@ -27,7 +27,7 @@ from bench import interpreter, processes, report
 from bench.answers import WrongAnswerError, check_lane
 from bench.plan import GATEWAY, NGINX, Choice, ChoiceError, Task, choose
 from bench.processes import BenchError, Cores, Server
-from bench.protocols import PROVIDERS, Lane, Protocol
+from bench.protocols import Lane, Protocol
 from bench.report import Cell, Results, Start
 from bench.workloads import WORKLOADS, Workload, request_bytes
 
@@ -152,18 +152,9 @@ def measure_all(stand: Stand, servers: Mapping[str, Server], tasks: Sequence[Tas
         print(f"# round {round_number + 1} of {rounds}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def served(choice: Choice) -> Choice:
-    """What of a choice this gateway can serve; says what it cannot."""
-    spoken = processes.spoken()
-    for protocol in Protocol:
-        if protocol not in spoken and any(protocol in (lane.client, lane.upstream) for lane in choice.pairs):
-            print(f"# the gateway does not speak {PROVIDERS[protocol].protocol} yet, so its pairs are left out")
-    return choice.spoken_by(spoken)
-
-
 def run(options: argparse.Namespace, cores: Cores, folder: Path, gateway: Path) -> Results:
     """Set everything up, measure, print the tables."""
-    choice = served(options.choice)
+    choice: Choice = options.choice
     with ExitStack() as stack:
         upstream = stack.enter_context(processes.scripted_upstream(cores, folder))
         stand = Stand(cores, folder, processes.build("load", folder), upstream, gateway)

@@ -41,11 +41,6 @@ class Choice:
     workloads: tuple[Workload, ...]
     pairs: tuple[Lane, ...]
 
-    def spoken_by(self, protocols: Sequence[Protocol]) -> "Choice":
-        """The same without the pairs that a gateway of these protocols cannot serve."""
-        pairs = tuple(lane for lane in self.pairs if lane.client in protocols and lane.upstream in protocols)
-        return Choice(self.lanes, self.workloads, pairs)
-
     def tasks(self, seconds: float) -> list[Task]:
         """Workload by workload, in each the core's first; what the core measures is not measured again as a pair."""
         loads = dict.fromkeys(self.core_loads(), seconds)

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.answers import exchange
-from bench.protocols import PROVIDERS, Protocol
-from dragoman.protocols import discover
+from bench.protocols import PROVIDERS
 
 HERE: Final = Path(__file__).parent
 TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -215,14 +214,8 @@ http {{
 """
 
 
-def spoken() -> tuple[Protocol, ...]:
-    """The protocols of ours that this gateway speaks."""
-    return tuple(each for each, provider in PROVIDERS.items() if provider.protocol in discover())
-
-
 def gateway_config(upstream_port: int) -> str:
-    providers = [vars(PROVIDERS[protocol]) for protocol in spoken()]
-    return "".join(PROVIDER_CONFIG.format(**provider, upstream=upstream_port) for provider in providers)
+    return "".join(PROVIDER_CONFIG.format(**vars(one), upstream=upstream_port) for one in PROVIDERS.values())
 
 
 @contextlib.contextmanager

@@ -147,12 +147,6 @@ def test_pairs_are_chosen_by_a_protocol_or_one_by_one() -> None:
         choose("json,sleep", None, quick=False)
 
 
-def test_pairs_of_a_protocol_that_the_gateway_does_not_speak_are_left_out() -> None:
-    choice = choose(None, None, quick=False).spoken_by([Protocol.CHAT, Protocol.MESSAGES])
-    assert set(choice.pairs) == set(CORE)
-    assert choice.lanes == CORE
-
-
 def test_the_gateway_has_a_provider_for_each_protocol_that_it_speaks() -> None:
     providers = tomllib.loads(processes.gateway_config(4000))["providers"]
     assert {each["protocol"] for each in providers.values()} == set(discover())
