@@ -95,11 +95,6 @@ class Runner:
         """The server, if there is one that is ready."""
         return self._running if self._running is not None and self._running.is_alive else None
 
-    @property
-    def is_child(self) -> bool:
-        """Whether the server is the gateway's own."""
-        return isinstance(self._where, Start)
-
     async def running(self) -> Running:
         """Return a server that is ready. Raises DragomanError when none can be had."""
         found = self.current

@@ -123,10 +123,6 @@ class OpenCodeServer:
         """Have OpenCode ready before anybody asks."""
         self._runner.start()
 
-    async def ready(self) -> None:
-        """Wait until it is. Raises DragomanError when it does not get ready."""
-        await self._runner.running()
-
     def cards(self) -> list[ModelCard]:
         """Return the models that OpenCode has, as far as it has said so."""
         running = self._runner.current
