@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dragoman.codec import LossNote
-from dragoman.ir.losses import Action, Ledger
+from dragoman.ir.losses import Action, Ledger, Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,25 +151,12 @@ class Tally:
     def settle(self) -> None:
         """Write the entries, in the order in which each kind first came up."""
         for (code, detail), (path, count) in self._counts.items():
-            _record(self._ledger, code, path, _reason(code, detail, count))
+            row = REQUEST_LOSSES[code]
+            reason = _reason(row.meaning, detail, count)
+            self._ledger.record(Loss(code, path, row.action, reason, row.changes_meaning))
 
 
-def _reason(code: str, detail: str, count: int) -> str:
+def _reason(meaning: str, detail: str, count: int) -> str:
     named = f": {detail}" if detail else ""
     times = f" ({count} times)" if count > 1 else ""
-    return f"{REQUEST_LOSSES[code].meaning}{named}{times}"
-
-
-def _record(ledger: Ledger, code: str, path: str, reason: str) -> None:
-    row = REQUEST_LOSSES[code]
-    match row.action:
-        case Action.DROPPED:
-            ledger.dropped(code, path, reason, changes_meaning=row.changes_meaning)
-        case Action.DEGRADED:
-            ledger.degraded(code, path, reason, changes_meaning=row.changes_meaning)
-        case Action.EMULATED:
-            ledger.emulated(code, path, reason)
-        case Action.CLAMPED:
-            ledger.clamped(code, path, reason)
-        case Action.REPAIRED:
-            ledger.repaired(code, path, reason)
+    return f"{meaning}{named}{times}"

@@ -9,8 +9,6 @@ there; nothing ends before the stream does, because a finished-looking argument 
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from dragoman.codec import NOTHING_MORE, Source
 from dragoman.ir.events import (
     ArgumentsDelta,
@@ -25,7 +23,6 @@ from dragoman.ir.events import (
     SealDelta,
     TextDelta,
 )
-from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.ir.reply import Finish, Usage
 from dragoman.ir.request import Reasoning, Refusal, Text, ToolCall, ToolKind
 from dragoman.ir.seals import Seal
@@ -48,10 +45,10 @@ from dragoman.protocols.openai_chat.reply_decoding import (
 )
 from dragoman.protocols.openai_chat.wire import is_given
 from dragoman.protocols.openai_chat.wire_replies import Answer, Chunk, ChunkChoice, FunctionPiece, ToolCallPiece
+from dragoman.vendors.openai.arguments import broken_off, is_json
 from dragoman.vendors.openai.errors import decode_error
 from dragoman.wire.arguments import is_object
 from dragoman.wire.likeness import Likeness
-from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.sse import Frame
 
 _DONE: Final = b"[DONE]"
@@ -356,27 +353,8 @@ class ChatStreamDecoder:
         if not arguments.strip() and finish is not Finish.LENGTH:
             if arguments:
                 events.append(ArgumentsDelta(call.block, "{}"))
-        elif not _is_json(arguments):
-            raise DragomanError(_broken_off(call, finish))
-
-
-def _broken_off(call: _Call, finish: Finish) -> Failure:
-    return Failure(
-        FailureKind.UPSTREAM_INVALID,
-        f"the arguments of the tool call `{call.name}` broke off before their end",
-        hint="the limit of output tokens was reached: raise it" if finish is Finish.LENGTH else None,
-    )
-
-
-def _is_json(text: str) -> bool:
-    """Tell whether `text` is whole JSON: what is no object has been said nevertheless, and is the client's to refuse."""
-    if is_object(text):
-        return True
-    try:
-        msgspec.json.decode(text)
-    except UNREADABLE:
-        return False
-    return True
+        elif not is_json(arguments):
+            raise broken_off(call.name, finish)
 
 
 def _content_of(piece: ToolCallPiece) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dragoman.codec import LossNote
-from dragoman.ir.losses import Action, Ledger
+from dragoman.ir.losses import Action, Ledger, Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +88,6 @@ class Notes:
         if (code, detail) in self._seen:
             return
         self._seen.add((code, detail))
-        row, ledger = _ROWS[code], self._ledger
+        row = _ROWS[code]
         reason = f"{row.meaning}: {detail}" if detail else row.meaning
-        match row.action:
-            case Action.DROPPED:
-                ledger.dropped(code, path, reason, changes_meaning=row.changes_meaning)
-            case Action.DEGRADED:
-                ledger.degraded(code, path, reason, changes_meaning=row.changes_meaning)
-            case Action.EMULATED:
-                ledger.emulated(code, path, reason)
-            case Action.CLAMPED:
-                ledger.clamped(code, path, reason)
-            case Action.REPAIRED:
-                ledger.repaired(code, path, reason)
+        self._ledger.record(Loss(code, path, row.action, reason, row.changes_meaning))

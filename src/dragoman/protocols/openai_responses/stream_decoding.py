@@ -26,7 +26,7 @@ from dragoman.ir.events import (
     SealDelta,
     TextDelta,
 )
-from dragoman.ir.failures import DragomanError, Failure, FailureKind, UpstreamProtocolError
+from dragoman.ir.failures import Failure, FailureKind, UpstreamProtocolError
 from dragoman.ir.reply import Finish
 from dragoman.ir.request import Block, Reasoning, Refusal, Text, ToolCall, ToolKind
 from dragoman.protocols.openai_responses import wire_replies as wire
@@ -35,9 +35,8 @@ from dragoman.protocols.openai_responses.item_decoding import decode_citation
 from dragoman.protocols.openai_responses.reply_decoding import OutputReader, require_end, says_something
 from dragoman.protocols.openai_responses.sealing import phase_seal
 from dragoman.protocols.openai_responses.wire import is_given
+from dragoman.vendors.openai.arguments import broken_off, is_json
 from dragoman.vendors.openai.errors import decode_error
-from dragoman.wire.arguments import is_object
-from dragoman.wire.reading import UNREADABLE
 from dragoman.wire.sse import Frame
 
 _event_of: Final[msgspec.json.Decoder[wire.AnyEvent]] = msgspec.json.Decoder(wire.AnyEvent)
@@ -271,10 +270,10 @@ class ResponseStreamDecoder:
         if not says_something(block):
             return
         if isinstance(block, ToolCall):
-            if block.kind is ToolKind.FUNCTION and block.arguments.strip() and not _is_json(block.arguments):
+            if block.kind is ToolKind.FUNCTION and block.arguments.strip() and not is_json(block.arguments):
                 if head.status == "incomplete":
                     return
-                raise _broken_off(block.name, Finish.DONE)
+                raise broken_off(block.name, Finish.DONE)
             self._has_calls = True
         self._has_refusal = self._has_refusal or isinstance(block, Refusal)
         events += expand_block(self._new_block(), block)
@@ -385,8 +384,8 @@ class ResponseStreamDecoder:
         if not arguments.strip() and finish is not Finish.LENGTH:
             if arguments:
                 events.append(ArgumentsDelta(part.index, "{}"))
-        elif not _is_json(arguments):
-            raise _broken_off(part.block.name if isinstance(part.block, ToolCall) else "", finish)
+        elif not is_json(arguments):
+            raise broken_off(part.block.name if isinstance(part.block, ToolCall) else "", finish)
 
 
 def _failure_of(response: wire.WireResponse) -> Failure:
@@ -394,27 +393,6 @@ def _failure_of(response: wire.WireResponse) -> Failure:
     if is_given(response.error):
         return decode_error(response.error)
     return Failure(FailureKind.UPSTREAM_ERROR, "the upstream's response failed, and it does not say why")
-
-
-def _broken_off(name: str, finish: Finish) -> DragomanError:
-    return DragomanError(
-        Failure(
-            FailureKind.UPSTREAM_INVALID,
-            f"the arguments of the tool call `{name}` broke off before their end",
-            hint="the limit of output tokens was reached: raise it" if finish is Finish.LENGTH else None,
-        )
-    )
-
-
-def _is_json(text: str) -> bool:
-    """Tell whether `text` is whole JSON: what is no object has been said nevertheless, and is the client's to refuse."""
-    if is_object(text):
-        return True
-    try:
-        msgspec.json.decode(text)
-    except UNREADABLE:
-        return False
-    return True
 
 
 _KNOWN_TYPES: Final = frozenset(kind.__struct_config__.tag for kind in get_args(wire.AnyEvent))
