@@ -12,9 +12,11 @@ import httpx2
 import openai
 import pytest
 from google.genai import types
+from openai.types.chat import ChatCompletion
 
 from tests.support.opencode import UPSTREAM_KEY, OpenCodeGateway, model_of
 from tests.support.sdks import (
+    Told,
     anthropic_client,
     ask_chat,
     ask_messages,
@@ -39,6 +41,13 @@ def functions(*names: str) -> Any:
         {"type": "function", "function": {"name": name, "description": f"{name}!", "parameters": SCHEMA}}
         for name in names
     ]
+
+
+def all_called(gateway: OpenCodeGateway, *names: str, model: str = MODEL) -> Told[ChatCompletion]:
+    """Have the model call each of these tools."""
+    messages = [{"role": "user", "content": "Call all tools"}]
+    with openai_client(gateway.url) as client:
+        return ask_chat(client, streams=True, model=model, messages=messages, tools=functions(*names))
 
 
 def offered(body: Any) -> dict[str, Any]:
@@ -201,14 +210,7 @@ def test_json_in_the_form_that_was_asked_for(
 def test_tools_of_agents_keep_their_names(
     gateway: OpenCodeGateway, upstream: RunningUpstream, names: tuple[str, ...]
 ) -> None:
-    with openai_client(gateway.url) as client:
-        told = ask_chat(
-            client,
-            streams=True,
-            model=MODEL,
-            messages=[{"role": "user", "content": "Call all tools"}],
-            tools=functions(*names),
-        )
+    told = all_called(gateway, *names)
     assert offered(upstream.last_json) == {tool["function"]["name"]: tool["function"] for tool in functions(*names)}
     assert sorted(name for _, name, _ in calls_of(told.reply)) == sorted(names)
     assert told.headers["x-dragoman-loss"] == "0"
@@ -217,14 +219,7 @@ def test_tools_of_agents_keep_their_names(
 def test_a_name_that_opencode_keeps_for_itself_travels_under_another(
     gateway: OpenCodeGateway, upstream: RunningUpstream
 ) -> None:
-    with openai_client(gateway.url) as client:
-        told = ask_chat(
-            client,
-            streams=True,
-            model=MODEL,
-            messages=[{"role": "user", "content": "Call all tools"}],
-            tools=functions("task", "websearch"),
-        )
+    told = all_called(gateway, "task", "websearch")
     assert set(offered(upstream.last_json)) == {"task_", "websearch_"}
     assert sorted(name for _, name, _ in calls_of(told.reply)) == ["task", "websearch"]
     assert told.headers["x-dragoman-loss"] == "2; tool_name"
@@ -233,14 +228,7 @@ def test_a_name_that_opencode_keeps_for_itself_travels_under_another(
 def test_editors_are_told_to_the_models_that_opencode_would_not_give_them(
     gateway: OpenCodeGateway, upstream: RunningUpstream
 ) -> None:
-    with openai_client(gateway.url) as client:
-        told = ask_chat(
-            client,
-            streams=True,
-            model="opencode/openai-chat/gpt-5",
-            messages=[{"role": "user", "content": "Call all tools"}],
-            tools=functions("edit", "apply_patch"),
-        )
+    told = all_called(gateway, "edit", "apply_patch", model="opencode/openai-chat/gpt-5")
     assert len(offered(upstream.last_json)) == 2
     assert sorted(name for _, name, _ in calls_of(told.reply)) == ["apply_patch", "edit"]
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.support.exact_upstream import Answer, Asked, ExactUpstream, silence, stream_answer
+from tests.support.exact_upstream import Answer, ExactUpstream, silence, stream_answer
 from tests.support.gateway import RunningGateway
 from tests.support.lanes import PATHS, Lane
 from tests.support.sdks import KEY
@@ -74,9 +74,28 @@ async def leave_in_mid_stream(gateway: RunningGateway, client: str, model: str) 
         return left_at
 
 
-def seconds_to_notice(left_at: float, asked: Asked) -> float:
-    assert asked.left.wait(10), "the upstream never noticed"
-    return asked.left_at - left_at
+async def leave_when_asked(server: ExactUpstream, coming: Coroutine[Any, Any, Any]) -> float:
+    """Wait until the upstream has been asked for what is `coming`, leave, and return when."""
+    asking = asyncio.create_task(coming)
+    await asyncio.to_thread(server.wait)
+    left_at = time.monotonic()
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+    return left_at
+
+
+def assert_noticed_at_once(server: ExactUpstream, leave: Callable[[], Coroutine[Any, Any, float]]) -> None:
+    """Check that of some clients that `leave` one at least is missed at once."""
+    times = []
+    for _ in range(TRIES):
+        left_at = asyncio.run(leave())
+        asked = server.asked[-1]
+        assert asked.left.wait(10), "the upstream never noticed"
+        times.append(asked.left_at - left_at)
+        if times[-1] < AT_ONCE:
+            break
+    assert min(times) < AT_ONCE
 
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
@@ -84,14 +103,14 @@ def test_leaving_in_mid_stream_ends_the_upstreams_work_at_once(
     gateway: RunningGateway, server: ExactUpstream, client: str, upstream: str
 ) -> None:
     lane = Lane(client, upstream)
-    times = []
-    for _ in range(TRIES):
+
+    async def leave() -> float:
         server.answers(stream_answer(lane.start, lane.content, stays=True))
-        left_at = asyncio.run(leave_in_mid_stream(gateway, client, MODELS[upstream]))
-        times.append(seconds_to_notice(left_at, server.wait()))
-        if times[-1] < AT_ONCE:
-            break
-    assert min(times) < AT_ONCE
+        left_at = await leave_in_mid_stream(gateway, client, MODELS[upstream])
+        server.wait()
+        return left_at
+
+    assert_noticed_at_once(server, leave)
 
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
@@ -107,21 +126,9 @@ def test_leaving_before_the_reply_begins_ends_the_upstreams_work_at_once(
                 "chat": lambda: gpt.chat.completions.create(**asked, messages=HELLO),
                 "responses": lambda: gpt.responses.create(**asked, input="Hello?"),
             }[client]()
-            asking = asyncio.create_task(coming)
-            await asyncio.to_thread(server.wait)
-            left_at = time.monotonic()
-            asking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asking
-            return left_at
+            return await leave_when_asked(server, coming)
 
-    times = []
-    for _ in range(TRIES):
-        left_at = asyncio.run(leave())
-        times.append(seconds_to_notice(left_at, server.asked[-1]))
-        if times[-1] < AT_ONCE:
-            break
-    assert min(times) < AT_ONCE
+    assert_noticed_at_once(server, leave)
 
 
 @pytest.mark.parametrize("upstream", ["chat", "messages"])
@@ -166,18 +173,6 @@ def test_leaving_while_the_whole_reply_arrives_ends_the_upstreams_work_at_once(
         server.answers(Answer((head, b'{"id": '), stays=True))
         async with httpx2.AsyncClient(base_url=gateway.url) as http:
             words = {"input": "Hello?"} if client == "responses" else {"messages": HELLO, "max_tokens": 9}
-            asking = asyncio.create_task(http.post(PATHS[client], json={"model": MODELS[upstream], **words}))
-            await asyncio.to_thread(server.wait)
-            left_at = time.monotonic()
-            asking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asking
-            return left_at
+            return await leave_when_asked(server, http.post(PATHS[client], json={"model": MODELS[upstream], **words}))
 
-    times = []
-    for _ in range(TRIES):
-        left_at = asyncio.run(leave())
-        times.append(seconds_to_notice(left_at, server.asked[-1]))
-        if times[-1] < AT_ONCE:
-            break
-    assert min(times) < AT_ONCE
+    assert_noticed_at_once(server, leave)
