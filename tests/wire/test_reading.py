@@ -48,6 +48,7 @@ WRONG = {
     b"{}": "name",
     b'{"name":"\\ud800"}': "name` contains a lone surrogate",
     b'{"name":': "not valid JSON",
+    b" ": "`body` is empty",
     b"[1]": "object",
     b'{"name":"x","value":' + b"[" * 20_000 + b"]" * 20_000 + b"}": "nested too deeply",
 }

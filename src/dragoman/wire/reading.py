@@ -100,6 +100,8 @@ def malformed(data: bytes | msgspec.Raw, path: str, error: Exception) -> Request
     if field is not None:
         where = join(path, field)
         return RequestError(f"`{where}` contains a lone surrogate, which is not valid Unicode", param=where)
+    if not bytes(data).strip():
+        return RequestError(f"`{path or 'body'}` is empty", param=path or None)
     return RequestError(f"`{path or 'body'}` is not valid JSON: {error}", param=path or None)
 
 

@@ -1,6 +1,6 @@
 """A request as the CLI is told it: system prompt, tools, what was said before, what is said now, and the settings of the turn."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -99,11 +99,7 @@ def read_prompt(
             hint="the last message has to be the user's",
         )
     system = "\n\n".join(text for text in _texts(body.system) if not text.startswith(ATTRIBUTION))
-    key = key_now = opening(target.model, system, bytes(agents))
-    for said in body.messages:
-        key_now = advance(key_now, said.role, said.content)
-        if said.role == "assistant":
-            key = key_now
+    key, key_now = _keys(opening(target.model, system, bytes(agents)), body.messages)
     last = max((place for place, said in enumerate(body.messages) if said.role == "assistant"), default=-1)
     tools = [_tool(tool, place, ledger) for place, tool in enumerate(body.tools)]
     ledger.emulated(
@@ -128,6 +124,16 @@ def read_prompt(
         instead=instead,
         agents=agents,
     )
+
+
+def _keys(key: bytes, messages: Iterable[Said]) -> tuple[bytes, bytes]:
+    """Return what names the conversation up to the model's last words, and all of it; `key` is that of its opening."""
+    now = key
+    for said in messages:
+        now = advance(now, said.role, said.content)
+        if said.role == "assistant":
+            key = now
+    return key, now
 
 
 def _other_way(way: History, history: tuple[Said, ...], now: Raw, model: str) -> tuple[bytes | None, Raw | None]:
