@@ -15,7 +15,7 @@ from dragoman.engine.record import Record
 from dragoman.engine.remembering import Replies, exchange, resolved
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.server.arrays import ArrayConnection
-from dragoman.server.asking import Asked, Entry, marked
+from dragoman.server.asking import Entry, Head, marked
 from dragoman.server.connection import AsgiConnection, ClientLeftError, Receive, Scope, Send, too_large
 from dragoman.server.gateway import Gateway
 from dragoman.server.logs import Early
@@ -65,21 +65,21 @@ class App:
         if scope["type"] != "http":
             return
         gateway = self.gateway
-        asked = Asked.of(scope, gateway)
+        head = Head.of(scope, gateway)
         request_id = gateway.ids.new("req_")
-        extra = ((b"x-request-id", request_id.encode()), *asked.reply_headers)
+        extra = ((b"x-request-id", request_id.encode()), *head.reply_headers)
         connection = AsgiConnection(scope, receive, send, extra)
         started = gateway.parts.clock.monotonic()
         self.running += 1
         try:
-            entry = asked.entry()
+            entry = head.entry()
             if entry is None:
-                await self._serve_page(connection, asked)
+                await self._serve_page(connection, head)
             else:
-                await self._serve_protocol(gateway, connection, asked, entry, request_id)
+                await self._serve_protocol(gateway, connection, head, entry, request_id)
         except DragomanError as error:
-            codec = self._dialect(asked)
-            record = Early(request_id, codec.name, started, path=asked.path, failure=error.failure)
+            codec = self._dialect(head)
+            record = Early(request_id, codec.name, started, path=head.path, failure=error.failure)
             await answer_failure(connection, codec, error.failure, request_id)
             _note(gateway, record, connection)
         except ClientLeftError:
@@ -87,7 +87,7 @@ class App:
         except Exception:  # noqa: BLE001 - whatever it is, the client is told in its own dialect
             _LOG.exception("request %s: a mistake of the gateway's own", request_id)
             if not connection.has_started:
-                await answer_failure(connection, self._dialect(asked), _MISTAKE, request_id)
+                await answer_failure(connection, self._dialect(head), _MISTAKE, request_id)
         finally:
             self.running -= 1
             self.answered += 1
@@ -101,23 +101,23 @@ class App:
     # --- the protocols ------------------------------------------------------------------------------------------------
 
     async def _serve_protocol(
-        self, gateway: Gateway, connection: AsgiConnection, asked: Asked, entry: Entry, request_id: str
+        self, gateway: Gateway, connection: AsgiConnection, head: Head, entry: Entry, request_id: str
     ) -> None:
         match, codec = entry.match, entry.codec
         operation = match.operation
-        if operation is not Operation.GENERATE and await _answered(gateway, connection, asked, entry):
+        if operation is not Operation.GENERATE and await _answered(gateway, connection, head, entry):
             return
         if self.is_draining:
             raise DragomanError(Failure(FailureKind.SHUTTING_DOWN, "the gateway is shutting down", retry_after="1"))
-        losses = asked.policy(entry)
-        if asked.length() > gateway.body_limit:
+        losses = head.policy(entry)
+        if head.length() > gateway.body_limit:
             raise too_large(gateway.body_limit)
         body = await connection.read_body(gateway.body_limit)
         reader = gateway.parts.codecs.get(codec.really(body) or "") if codec.really else None
         arrival = Arrival(
             request_id,
             codec,
-            asked.headers,
+            head.headers,
             body,
             match.prefix,
             entry.key,
@@ -133,7 +133,7 @@ class App:
             await _count(gateway, resolved(parts, arrival), connection)
         elif operation is Operation.COMPACT:
             await compact(parts, resolved(parts, arrival), connection)
-        elif match.streams and codec.array_of is not None and asked.query.get("alt") != "sse":
+        elif match.streams and codec.array_of is not None and head.query.get("alt") != "sse":
             await exchange(parts, arrival, ArrayConnection(connection, codec.array_of()))
         elif codec.storage is None:
             await Exchange(parts, arrival, connection).run()
@@ -142,8 +142,8 @@ class App:
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
-    async def _serve_page(self, connection: AsgiConnection, asked: Asked) -> None:
-        method, path, headers = asked.method, asked.path, asked.headers
+    async def _serve_page(self, connection: AsgiConnection, head: Head) -> None:
+        method, path, headers = head.method, head.path, head.headers
         if method == "OPTIONS":
             await connection.answer(204, _preflight(headers), b"")
             return
@@ -182,22 +182,22 @@ class App:
         hint = did_you_mean(path, served)
         return Failure(FailureKind.NOT_FOUND, f"there is nothing at `{path}`", hint=hint)
 
-    def _dialect(self, asked: Asked) -> Codec:
+    def _dialect(self, head: Head) -> Codec:
         """Return the protocol in which to tell a client about an error: its endpoint's, or what it looks like."""
-        by_path = self.gateway.router.speakers(asked.path)
+        by_path = self.gateway.router.speakers(head.path)
         if len(by_path) == 1:
             return by_path[0]
-        shown = marked(by_path or tuple(self.gateway.parts.codecs.values()), asked.headers)
+        shown = marked(by_path or tuple(self.gateway.parts.codecs.values()), head.headers)
         return shown or self.gateway.default_codec
 
 
-async def _answered(gateway: Gateway, connection: AsgiConnection, asked: Asked, entry: Entry) -> bool:
+async def _answered(gateway: Gateway, connection: AsgiConnection, head: Head, entry: Entry) -> bool:
     """Answer what needs no model. Return whether it was that."""
     match, codec = entry.match, entry.codec
     if match.operation is Operation.UNSERVED:
         raise DragomanError(_unserved(codec))
     if match.operation in (Operation.MODELS, Operation.MODEL):
-        body = gateway.models(codec, match.prefix, match.model, asked.query)
+        body = gateway.models(codec, match.prefix, match.model, head.query)
     elif match.operation in (Operation.RETRIEVE, Operation.DELETE) and codec.storage is not None:
         replies = Replies(gateway.parts.replies, codec.storage, entry.key)
         act = replies.get if match.operation is Operation.RETRIEVE else replies.delete

@@ -30,8 +30,8 @@ class Entry(msgspec.Struct, frozen=True):
     own_key: Key | None
 
 
-class Asked:
-    """One head. What is found wrong in it is found again for each request; what is right is remembered."""
+class Head:
+    """A request's head. What is found wrong in it is found again for each request; what is right is remembered."""
 
     __slots__ = ("_entry", "_gateway", "_policy", "headers", "method", "path", "query", "reply_headers")
 
@@ -54,16 +54,16 @@ class Asked:
         """Headers that every answer has."""
 
     @classmethod
-    def of(cls, scope: Scope, gateway: Gateway) -> "Asked":
+    def of(cls, scope: Scope, gateway: Gateway) -> "Head":
         """Return what the head of a request says, or has said before."""
         known = scope.get("extensions", {}).get(KNOWN_HEAD)
         if known is None:
             return cls(scope, gateway)
-        asked = known.meaning
-        if asked is None or asked._gateway is not gateway:  # noqa: SLF001 - one of us
-            asked = known.meaning = cls(scope, gateway)
-            asked.headers.pop(_LENGTH, None)  # the only thing in it that is not the same for all of them
-        found: Asked = asked
+        head = known.meaning
+        if head is None or head._gateway is not gateway:  # noqa: SLF001 - one of us
+            head = known.meaning = cls(scope, gateway)
+            head.headers.pop(_LENGTH, None)  # the only thing in it that is not the same for all of them
+        found: Head = head
         return found
 
     def entry(self) -> Entry | None:
