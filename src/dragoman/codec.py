@@ -202,7 +202,7 @@ class Places:
     """The field with the conversation."""
     parts: str
     """The field of its items with their parts."""
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The IR's names of settings, and this protocol's, where they are others."""
     answer: str | None = None
     """The field with the parts of what a tool answered, where that is an item of its own."""
