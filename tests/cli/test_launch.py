@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from dragoman.cli import launch
 from dragoman.settings import Key, Secret, Server
 from tests.cli.test_cli import COMMAND, refused
 from tests.support.gateway import RunningGateway
@@ -111,9 +113,31 @@ def test_a_signal_goes_to_the_client_and_its_end_is_told(tmp_path: Path, number:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    try:
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == 128 + number, err
     assert not is_open(port)
+
+
+def test_a_signal_that_comes_before_the_client_is_passed_on_when_it_has_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    really = subprocess.Popen
+
+    def late(command: Sequence[str], *, env: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        os.kill(os.getpid(), signal.SIGTERM)
+        return really(command, env=env)
+
+    monkeypatch.setattr(subprocess, "Popen", late)
+    assert launch._run([sys.executable, "-c", "import time; time.sleep(60)"], os.environ) == 128 + signal.SIGTERM
+
+
+def test_an_interrupt_is_the_clients_and_ends_nobody_else() -> None:
+    script = "import os, signal; os.kill(os.getppid(), signal.SIGINT); os.kill(os.getpid(), signal.SIGINT)"
+    assert launch._run([sys.executable, "-c", script], os.environ) in (1, 128 + signal.SIGINT)
 
 
 def test_the_gateway_does_not_outlive_a_launcher_that_is_killed(tmp_path: Path) -> None:

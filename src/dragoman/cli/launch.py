@@ -85,20 +85,30 @@ def environment_for(made: Launch, folder: Path, own: Mapping[str, str]) -> dict[
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    process = subprocess.Popen(command, env=environment)  # noqa: S603 - the program that the user named
-    before = {}
-    for number in _LEFT_TO_CLIENT:
-        before[number] = signal.signal(number, signal.SIG_IGN)
+    """Run a client to its end and return its code. A signal that comes before it has started is passed on when it has."""
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def pass_on(number: int, _: FrameType | None) -> None:
+        if process is None:
+            early.append(number)
+            return
         with suppress(ProcessLookupError):
             process.send_signal(number)
 
-    for number in _PASSED_ON:
-        before[number] = signal.signal(number, pass_on)
+    # None of them is ignored: the client would inherit that, and no handler.
+    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    before |= {number: signal.signal(number, _leave) for number in _LEFT_TO_CLIENT}
     try:
+        process = subprocess.Popen(command, env=environment)  # noqa: S603 - the program that the user named
+        for number in early:
+            pass_on(number, None)
         code = process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return code if code >= 0 else 128 - code
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the terminal sends it to the client, too."""
