@@ -365,7 +365,7 @@ def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Reque
     refuse_several(request)
     refuse_unseen(request, attempt)
     if memory:
-        request = memory.restored(request, attempt.protocol, attempt.provider)
+        request = memory.restored(request, attempt.seal_protocol, attempt.provider)
     request = fit_call_ids(repair(request, ledger), attempt.dialect.tool_call_id_length)
     upstream = errand.upstream
     request, renames = fit_names(

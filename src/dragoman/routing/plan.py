@@ -15,7 +15,7 @@ from dragoman.routing.building import base_for
 from dragoman.routing.identity import agent_of
 from dragoman.routing.names import Resolved, resolve
 from dragoman.routing.registry import Registry
-from dragoman.routing.specs import LONG_CONTEXT, MODEL_KINDS, is_long
+from dragoman.routing.specs import LONG_CONTEXT, MODEL_KINDS, SEAL_PROTOCOLS, is_long
 from dragoman.settings import LossPolicy, Secret
 from dragoman.settings.origins import origin_of
 
@@ -65,6 +65,11 @@ class Attempt(msgspec.Struct, frozen=True):
     def may_be_blind(self) -> bool:
         """Whether something is known that the model cannot see: images, or documents."""
         return self.capabilities.vision is False or self.capabilities.documents is False
+
+    @property
+    def seal_protocol(self) -> str:
+        """The protocol whose seals the model gives, and wants back."""
+        return SEAL_PROTOCOLS.get(self.protocol, self.protocol)
 
     def with_losses(self, policy: LossPolicy | None) -> "Attempt":
         """Return the attempt under the loss policy of whoever asks; None: its own stays."""

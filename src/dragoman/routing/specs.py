@@ -18,6 +18,8 @@ OPENCODE_SERVER: Final = "opencode-server"
 """The same of OpenCode's server."""
 MODEL_KINDS: Final = frozenset({SCRIPTED, CLAUDE_AGENT, OPENCODE_SERVER})
 """What is asked in the IR itself: no codec stands between."""
+SEAL_PROTOCOLS: Final[Mapping[str, str]] = {CLAUDE_AGENT: "anthropic-messages"}
+"""The protocol whose seals such a kind deals in, where it has any."""
 LONG_CONTEXT: Final = re.compile(r"\[\d+[mk]\]$", re.IGNORECASE)
 """The suffix that asks for the long context: `[1m]`."""
 

@@ -334,6 +334,35 @@ def test_effort_goes_as_the_model_takes_it(
     }
 
 
+def test_a_model_goes_on_thinking_for_a_client_that_drops_its_thought(
+    gateway: ClaudeGateway, upstream: RunningUpstream
+) -> None:
+    function = {"name": TOOLS[0]["name"], "parameters": TOOLS[0]["input_schema"]}
+    asks: dict[str, Any] = {
+        "model": "claude-sonnet-4-5",
+        "reasoning_effort": "medium",
+        "max_completion_tokens": 20_000,
+        "tools": [{"type": "function", "function": function}],
+        "streams": True,
+    }
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Think. Call all tools."}]
+    with openai_client(gateway.url) as client:
+        first = ask_chat(client, messages=messages, **asks)
+        ((id, name, arguments),) = calls_of(first.reply)
+        call = {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        messages += [
+            {"role": "assistant", "content": first.reply.choices[0].message.content, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": id, "content": "done"},
+        ]
+        told = ask_chat(client, messages=messages, **asks)
+    assert told.headers["x-claude-session-id"] == first.headers["x-claude-session-id"]
+    assert "thinking_off" not in told.headers["x-dragoman-loss"]
+    assert upstream.last_json["thinking"] == {"type": "enabled", "budget_tokens": 8192}
+    spoken = next(message["content"] for message in upstream.last_json["messages"] if message["role"] == "assistant")
+    assert spoken[0]["type"] == "thinking"
+    assert spoken[0]["signature"]
+
+
 def test_an_effort_alone_asks_for_no_thought(gateway: ClaudeGateway, upstream: RunningUpstream) -> None:
     messages: list[dict[str, Any]] = [{"role": "user", "content": "Briefly, please."}]
     with anthropic_client(gateway.url) as client:
