@@ -1,7 +1,8 @@
 # The one door to this project. It needs python3 >= 3.11, make and git; everything else goes into .venv.
 
 PYTHON ?= python3
-JOBS ?= 2
+# More than two cores have: a third of a test's time is waiting.
+JOBS ?= 3
 ARGS ?=
 FUZZ_SECONDS ?= 300
 

@@ -11,7 +11,9 @@ from tests.support.stand_in import OpenCodeStandIn
 from tests.support.upstream import RunningUpstream
 
 # The same examples each time, however slow the machine is: a run that fails fails again.
-settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "same", derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("same")
 # `make fuzz`: new examples each time, and many more of them.
 settings.register_profile(
