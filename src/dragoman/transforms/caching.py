@@ -30,6 +30,8 @@ MAX_BREAKPOINTS: Final = 4
 
 _USER_TURNS: Final = 2
 _HERE: Final = CacheBreakpoint()
+_MARKABLE: Final = frozenset({FunctionTool, Foreign, Image, Document, ToolResult})
+"""What takes a breakpoint whatever it says."""
 Item = TypeVar("Item", bound=msgspec.Struct)
 
 
@@ -89,10 +91,14 @@ def with_breakpoints(request: Request, ledger: Ledger) -> Request:
 
 def _has_breakpoints(request: Request) -> bool:
     """Tell whether the client has set breakpoints of its own."""
-    if request.cache is not None or any(isinstance(tool, FunctionTool) and tool.cache for tool in request.tools):
+    if request.cache is not None:
         return True
-    if any(block.cache for block in request.system):
-        return True
+    for tool in request.tools:
+        if type(tool) is FunctionTool and tool.cache is not None:
+            return True
+    for prompt in request.system:
+        if prompt.cache is not None:
+            return True
     for message in request.messages:
         for block in message.blocks:
             # Every block of the history is looked at, so this asks for the field instead of telling the kinds apart.
@@ -129,15 +135,24 @@ def _marked_turns(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 def _end_of(blocks: tuple[Block, ...]) -> int | None:
     """Return the place of the block that will stand last: results go before everything else that a turn says."""
-    places = [index for index, block in enumerate(blocks) if _takes_breakpoint(block)]
-    others = [index for index in places if not isinstance(blocks[index], ToolResult)]
-    return max(others or places, default=None)
+    last_result = None
+    for place in range(len(blocks) - 1, -1, -1):
+        block = blocks[place]
+        if not _takes_breakpoint(block):
+            continue
+        if type(block) is not ToolResult:
+            return place
+        if last_result is None:
+            last_result = place
+    return last_result
 
 
 def _marked_last(items: tuple[Item, ...]) -> tuple[Item, ...]:
     """Return the items with a breakpoint on the last one that takes one."""
-    place = next((index for index in range(len(items) - 1, -1, -1) if _takes_breakpoint(items[index])), None)
-    return items if place is None else _marked(items, place)
+    for place in range(len(items) - 1, -1, -1):
+        if _takes_breakpoint(items[place]):
+            return _marked(items, place)
+    return items
 
 
 def _marked(items: tuple[Item, ...], place: int) -> tuple[Item, ...]:
@@ -146,10 +161,7 @@ def _marked(items: tuple[Item, ...], place: int) -> tuple[Item, ...]:
 
 def _takes_breakpoint(item: msgspec.Struct) -> bool:
     """Tell whether Anthropic takes a breakpoint on `item`; it refuses one on a text without words."""
-    match item:
-        case FunctionTool() | Foreign() | Image() | Document() | ToolResult():
-            return True
-        case Text(text=text):
-            return bool(text.strip()) and not text.startswith(ATTRIBUTION)
-        case _:
-            return False
+    if type(item) is Text:
+        text = item.text
+        return not (not text or text.isspace() or text.startswith(ATTRIBUTION))
+    return type(item) in _MARKABLE

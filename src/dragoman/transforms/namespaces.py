@@ -1,6 +1,6 @@
 """Tools under a first name (OpenAI Responses) become tools of one name, where the target knows no namespaces, and come back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -21,7 +21,7 @@ def flatten(request: Request, ledger: Ledger) -> tuple[Request, Spaces]:
 
     A namespace is one loss; its description goes in front of that of its first tool. Without namespaces the same object comes back.
     """
-    spaced = dict.fromkeys(_spaced_names(request))
+    spaced = _spaced_names(request)
     if not spaced:
         return request, NO_SPACES
     taken = {tool.name for tool in request.tools if isinstance(tool, HostedTool) or tool.namespace is None}
@@ -41,14 +41,17 @@ def flatten(request: Request, ledger: Ledger) -> tuple[Request, Spaces]:
     return flattened, {name: full_name for full_name, name in flat.items()}
 
 
-def _spaced_names(request: Request) -> Iterator[_FullName]:
+def _spaced_names(request: Request) -> dict[_FullName, None]:
+    """Return the names that have a namespace, each once, in the order in which they come."""
+    names: dict[_FullName, None] = {}
     for tool in request.tools:
         if not isinstance(tool, HostedTool) and tool.namespace is not None:
-            yield (tool.namespace.name, tool.name)
+            names[tool.namespace.name, tool.name] = None
     for message in request.messages:
         for block in message.blocks:
             if type(block) is ToolCall and block.namespace:
-                yield (block.namespace, block.name)
+                names[block.namespace, block.name] = None
+    return names
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -1,7 +1,7 @@
 """Tool names that a target refuses (too long, other characters) become short ones, and come back in the reply."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
@@ -73,7 +73,7 @@ def shorten(
     whatever else is offered, so that the prefix of a conversation stays as it is. With nothing to rename the same
     object comes back.
     """
-    names = dict.fromkeys(_names(request))
+    names = _names(request)
     is_legal = _begins_with_letter if begin_with_letter else _is_plain
     refused = [name for name in names if len(name) > limit or not is_legal(name)]
     free_text = free_text_tools(request)
@@ -136,18 +136,22 @@ class RestoreNames:
                 return event
 
 
-def _names(request: Request) -> Iterator[str]:
+def _names(request: Request) -> dict[str, None]:
+    """Return the names of tools in the request, each once, in the order in which they come."""
+    names: dict[str, None] = {}
     for tool in request.tools:
         if not isinstance(tool, HostedTool):
-            yield tool.name
+            names[tool.name] = None
     choice = request.tool_choice
-    if choice:
-        yield from ((choice.name,) if choice.name is not None else ())
-        yield from choice.allowed or ()
+    if choice is not None:
+        if choice.name is not None:
+            names[choice.name] = None
+        names.update(dict.fromkeys(choice.allowed or ()))
     for message in request.messages:
         for block in message.blocks:
             if type(block) is ToolCall and block.kind is not ToolKind.HOSTED:
-                yield block.name
+                names[block.name] = None
+    return names
 
 
 def _short(name: str, limit: int, taken: set[str], start: str = "") -> str:

@@ -39,6 +39,10 @@ def read(
     Unknown fields are dropped and recorded as `unknown_field`, unless they are known in another `spelling`. Raises
     RequestError naming the field that is wrong.
     """
+    try:
+        return decoder.decode(data)
+    except UNREADABLE:
+        pass
 
     def unknown(where: str, _: msgspec.Raw) -> None:
         ledger.dropped(

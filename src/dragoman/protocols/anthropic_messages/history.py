@@ -3,8 +3,7 @@
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use#handling-tool-use-and-tool-result-content-blocks
 """
 
-from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import msgspec
 
@@ -18,7 +17,7 @@ _SYSTEM: Final = frozenset({Role.SYSTEM, Role.DEVELOPER})
 _OPENING: Final = "Continue."
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True):
     """A block and where it stood."""
 
     block: Block
@@ -30,9 +29,12 @@ class Item(NamedTuple):
         """Where the block stood, as losses name it."""
         return f"messages[{self.message}].content[{self.place}]"
 
+    def holding(self, block: Block) -> "Item":
+        """Return `block` at the same place."""
+        return Item(block, self.message, self.place)
 
-@dataclass(slots=True)
-class Turn:
+
+class Turn(msgspec.Struct):
     """All that one side says before the other does."""
 
     role: Literal["user", "assistant", "system"]
@@ -42,15 +44,23 @@ class Turn:
 def arrange(request: Request, dialect: Dialect, ledger: Ledger) -> tuple[list[Text | Foreign], list[Turn]]:
     """Return the system prompt and the turns. What the messages begin with that is not talk belongs to the prompt."""
     messages = request.messages
-    first = next((place for place, message in enumerate(messages) if message.role not in _SYSTEM), len(messages))
+    first = _first_said(messages)
     system = [block for block in request.system if not isinstance(block, Foreign) or block.origin == NAME or block.text]
-    for place, message in enumerate(messages[:first]):
-        system += [block for item in _items(message, place, ledger) if (block := _prompt(item, ledger))]
+    for place in range(first):
+        system += [block for item in _items(messages[place], place, ledger) if (block := _prompt(item, ledger))]
     turns = _paired(_turns(messages, first, dialect, ledger))
     if not turns or turns[0].role != "user":
         ledger.emulated("no_user_turn", "messages", "a conversation has to begin with the user")
         turns.insert(0, Turn("user", [Item(Text(_OPENING), 0, 0)]))
     return [block for block in system if not is_blank(block)], turns
+
+
+def _first_said(messages: tuple[Message, ...]) -> int:
+    """Return the place of the first message that is talk."""
+    for place, message in enumerate(messages):
+        if message.role not in _SYSTEM:
+            return place
+    return len(messages)
 
 
 def is_blank(block: Block) -> bool:
@@ -78,24 +88,25 @@ def _turns(messages: tuple[Message, ...], first: int, dialect: Dialect, ledger: 
 
 
 def _items(message: Message, index: int, ledger: Ledger) -> list[Item]:
-    items = [Item(block, index, place) for place, block in enumerate(message.blocks)]
-    if not any(is_blank(item.block) for item in items):
-        return items
-    for item in items:
-        if isinstance(item.block, Text) and item.block.text.isspace():
+    items: list[Item] = []
+    for place, block in enumerate(message.blocks):
+        item = Item(block, index, place)
+        if not is_blank(block):
+            items.append(item)
+        elif isinstance(block, Text) and block.text:
             ledger.repaired("blank_text", item.path, "the API refuses text of white space only")
-    return [item for item in items if not is_blank(item.block)]
+    return items
 
 
 def _mid_system(
     items: list[Item], index: int, dialect: Dialect, ledger: Ledger
 ) -> tuple[Literal["user", "system"], list[Item]]:
-    said = [item._replace(block=block) for item in items if (block := _prompt(item, ledger))]
+    said = [item.holding(block) for item in items if (block := _prompt(item, ledger))]
     if dialect.mid_system:
         return "system", said
     if said:
         ledger.degraded("system_turn", f"messages[{index}]", "the model takes no system messages in mid-talk")
-    return "user", [item._replace(block=_reminder(item.block)) for item in said]
+    return "user", [item.holding(_reminder(item.block)) for item in said]
 
 
 def _prompt(item: Item, ledger: Ledger) -> Text | Foreign | None:
@@ -146,7 +157,7 @@ def _name_calls(turn: Turn, ids: ToolIds, issued: dict[str, str]) -> None:
             old = item.block.id
             new = issued[old] = ids.issue(old)
             if new != old:
-                turn.items[place] = item._replace(block=msgspec.structs.replace(item.block, id=new))
+                turn.items[place] = item.holding(msgspec.structs.replace(item.block, id=new))
 
 
 def _results_first(between: list[Turn], issued: dict[str, str]) -> list[Turn]:
@@ -168,6 +179,6 @@ def _results_first(between: list[Turn], issued: dict[str, str]) -> list[Turn]:
 def _result(item: Item, issued: dict[str, str]) -> Item:
     match item.block:
         case ToolResult(call_id=old) as block if (new := issued.get(old) or legal_id(old)) != old:
-            return item._replace(block=msgspec.structs.replace(block, call_id=new))
+            return item.holding(msgspec.structs.replace(block, call_id=new))
         case _:
             return item

@@ -26,7 +26,7 @@ from dragoman.ir.request import (
     ToolResult,
 )
 from dragoman.ir.seals import Seal
-from dragoman.protocols.anthropic_messages import losses, sealing
+from dragoman.protocols.anthropic_messages import losses, sealing, usual
 from dragoman.protocols.anthropic_messages import wire_replies as wire
 from dragoman.protocols.anthropic_messages.errors import decode_failure
 from dragoman.protocols.anthropic_messages.foreign import foreign
@@ -38,6 +38,7 @@ from dragoman.wire.arguments import as_object
 from dragoman.wire.reading import UNREADABLE, check_text
 
 _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
+_usual: Final = msgspec.json.Decoder(usual.Message).decode
 _said: Final = msgspec.json.Decoder(wire.SaidBlock).decode
 _tag: Final = msgspec.json.Decoder(Tag).decode
 _items: Final = msgspec.json.Decoder(list[Raw]).decode
@@ -77,6 +78,24 @@ _STOP_REASONS: Final = {
 def decode_reply(body: bytes, source: Source) -> Reply:
     """Return the reply that `body` is. Raises DragomanError when it is an error or none at all."""
     try:
+        message = _usual(body)
+        check_text(body)
+    except UNREADABLE:
+        return _decode_parts(body, source)
+    return Reply(
+        message.id,
+        message.model,
+        tuple([to_block(block, source) for block in message.content]),
+        FINISH.get(message.stop_reason or "", Finish.DONE),
+        to_usage(message.usage),
+        message.stop_reason,
+        message.stop_sequence,
+    )
+
+
+def _decode_parts(body: bytes, source: Source) -> Reply:
+    """Return the reply, read a part at a time: there is something in it that the IR does not have, or it is none."""
+    try:
         fields = _fields(body)
         check_text(body)
     except msgspec.ValidationError:
@@ -107,9 +126,11 @@ def decode_reply(body: bytes, source: Source) -> Reply:
 def said_block(raw: Raw, source: Source) -> Block:
     """Return one whole block of a reply."""
     kind = _tag(raw).type
-    if kind not in SAID_TYPES:
-        return foreign(kind, raw)
-    block = _said(raw)
+    return to_block(_said(raw), source) if kind in SAID_TYPES else foreign(kind, raw)
+
+
+def to_block(block: wire.SaidBlock, source: Source) -> Block:
+    """Return the IR's block."""
     match block:
         case wire.SaidText(text, citations):
             return Text(text, to_citations(citations))
@@ -210,6 +231,8 @@ def encode_said(block: Block, ids: ToolIds, losing: Losing) -> list[dict[str, An
             if seal is not None:
                 losing.note(losses.REPLY_SEAL)
             written: dict[str, Any] = {"type": "text", "text": text}
+            if not citations:
+                return [written]
             cited = [shown for citation in citations if (shown := encode_citation(citation, losing)) is not None]
             return [{**written, "citations": cited} if cited else written]
         case Refusal(text):

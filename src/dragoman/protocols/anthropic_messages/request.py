@@ -44,6 +44,7 @@ _MODES: Final[dict[str, Literal["enabled", "adaptive", "disabled"]]] = {
 }
 
 
+_NO_CONTROL: Final = ReasoningControl()
 _carried_of: Final = attrgetter(*EXTRA_FIELDS)
 _NONE_CARRIED: Final = (msgspec.UNSET,) * len(EXTRA_FIELDS)
 
@@ -74,7 +75,7 @@ def decode_count(body: bytes, ledger: Ledger) -> Request:
         params.model,
         _messages(params.messages, ledger),
         system=decode_system(params.system, ledger),
-        tools=tuple(_tool(raw, f"tools[{place}]", ledger) for place, raw in enumerate(params.tools or ())),
+        tools=tuple([_tool(raw, f"tools[{place}]", ledger) for place, raw in enumerate(params.tools or ())]),
         tool_choice=choice,
         parallel_tools=parallel,
         max_tokens=params.max_tokens,
@@ -100,12 +101,14 @@ def _messages(raws: list[Raw], ledger: Ledger) -> tuple[Message, ...]:
         if message.role is Role.USER:
             last_user = place
         messages.append(message)
+    if not passing:
+        return tuple(messages)
     gone = {place for place in passing if place < last_user}
     for place in gone:
         ledger.emulated(
             "clear_at", f"messages[{place}].clear_at", "a message whose turn is over is left out, as Anthropic does it"
         )
-    return tuple(message for place, message in enumerate(messages) if place not in gone) if gone else tuple(messages)
+    return tuple(message for place, message in enumerate(messages) if place not in gone)
 
 
 def _tool(raw: Raw, path: str, ledger: Ledger) -> Tool:
@@ -154,8 +157,10 @@ def _tool_choice(choice: wire.ToolChoiceParam | None) -> tuple[bool | None, Tool
 def _reasoning(params: wire.RequestParams, extras: list[Extra]) -> ReasoningControl:
     effort = params.output_config.effort if params.output_config else None
     thinking = params.thinking
+    if thinking is None and effort is None:
+        return _NO_CONTROL
     if thinking is None:
-        return ReasoningControl(effort=effort, effort_alone=effort is not None)
+        return ReasoningControl(effort=effort, effort_alone=True)
     if thinking.type == "between_tools":
         extras.append(Extra(NAME, "thinking.type", Raw(b'"between_tools"')))
     return ReasoningControl(

@@ -221,7 +221,7 @@ def to_breakpoint(cache: wire.CacheControl | None) -> CacheBreakpoint | None:
 
 def to_citations(citations: list[Raw] | None) -> tuple[Citation, ...]:
     """Return the citations of a text, of a request or a reply."""
-    return tuple(to_citation(raw) for raw in citations or ())
+    return tuple(map(to_citation, citations)) if citations else ()
 
 
 def to_citation(raw: Raw) -> Citation:

@@ -13,6 +13,7 @@ from dragoman.ir.losses import Ledger
 from dragoman.ir.request import (
     Audio,
     Base64Data,
+    Block,
     BlockContent,
     CacheBreakpoint,
     Document,
@@ -21,6 +22,7 @@ from dragoman.ir.request import (
     FunctionTool,
     HostedTool,
     Image,
+    OutputFormat,
     PlainText,
     Reasoning,
     Refusal,
@@ -66,7 +68,7 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     system, turns = arrange(request, target.dialect, ledger)
     writer = _Writer(target, ledger, _excess(request, system, turns))
     messages = [{"role": turn.role, "content": writer.write(turn)} for turn in turns]
-    tools = encode_tools(request, target, ledger)
+    tools = encode_tools(request, target, ledger) if request.tools or request.tool_choice else []
     choice = encode_choice(request, target, ledger, has_tools=bool(tools))
     limits = plan_limits(request, target, ledger, obstacle=_obstacle(choice, messages, target))
     body: dict[str, Any] = {"model": target.model, "max_tokens": limits.max_tokens}
@@ -76,18 +78,17 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
         body["thinking"] = dict(limits.thinking)
     prompt = [_system_block(block) for block in system]
     output_config = {"effort": limits.effort} if limits.effort else {}
-    output_config |= _format(request, target, prompt, ledger)
-    body |= {
-        name: value
-        for name, value in (
-            ("output_config", output_config),
-            ("metadata", {"user_id": request.user} if request.user else None),
-            ("service_tier", encode_tier(request, ledger)),
-            ("cache_control", cache_control(request.cache) if request.cache else None),
-        )
-        if value
-    }
-    body |= encode_sampling(request, target, ledger, thinks=limits.thinks)
+    if request.output is not None:
+        output_config |= _format(request.output, target, prompt, ledger)
+    if output_config:
+        body["output_config"] = output_config
+    if request.user:
+        body["metadata"] = {"user_id": request.user}
+    if tier := encode_tier(request, ledger):
+        body["service_tier"] = tier
+    if request.cache:
+        body["cache_control"] = cache_control(request.cache)
+    body.update(encode_sampling(request.sampling, target, ledger, thinks=limits.thinks))
     _add_extras(body, request, ledger)
     if request.cache_key is not None:
         ledger.dropped("cache_key", "prompt_cache_key", "the cache is keyed by the prompt itself")
@@ -122,11 +123,8 @@ def _system_block(block: Text | Foreign) -> wire.TextBlock | Raw:
             assert_never(block)
 
 
-def _format(request: Request, target: Target, prompt: list[wire.TextBlock | Raw], ledger: Ledger) -> dict[str, Any]:
+def _format(output: OutputFormat, target: Target, prompt: list[wire.TextBlock | Raw], ledger: Ledger) -> dict[str, Any]:
     """Return the format of the answer; where the API has none, ask for it at the end of the system prompt."""
-    output = request.output
-    if output is None:
-        return {}
     if output.schema is None:
         ledger.emulated("json_object", "response_format", "asked for in the system prompt")
         prompt.append(wire.TextBlock(_JSON_OBJECT))
@@ -169,13 +167,14 @@ def _obstacle(choice: dict[str, Any] | None, messages: list[dict[str, Any]], tar
         return "thinking does not go with a forced tool choice"
     if not target.dialect.signed_thinking:
         return None
-    last = next((place for place in range(len(messages) - 1, -1, -1) if messages[place]["role"] == "assistant"), None)
-    if last is None:
+    for message in reversed(messages):
+        if message["role"] != "assistant":
+            continue
+        content = message["content"]
+        calls = any(isinstance(block, wire.ToolUseBlock) for block in content)
+        if calls and not isinstance(content[0], wire.ThinkingBlock | wire.RedactedThinkingBlock):
+            return "the last turn with tool calls does not begin with this upstream's signed thinking"
         return None
-    content = messages[last]["content"]
-    calls = any(isinstance(block, wire.ToolUseBlock) for block in content)
-    if calls and not isinstance(content[0], wire.ThinkingBlock | wire.RedactedThinkingBlock):
-        return "the last turn with tool calls does not begin with this upstream's signed thinking"
     return None
 
 
@@ -184,7 +183,9 @@ def _obstacle(choice: dict[str, Any] | None, messages: list[dict[str, Any]], tar
 
 def _excess(request: Request, system: list[Text | Foreign], turns: list[Turn]) -> int:
     """Return how many breakpoints of the messages have to go: four are allowed, and the prompt's come first."""
-    marked = sum(1 for block in system if block.cache) + (1 if request.cache else 0)
+    marked = 1 if request.cache else 0
+    for prompt in system:
+        marked += 1 if prompt.cache else 0
     for tool in request.tools:
         match tool:
             case FunctionTool(cache=cache):
@@ -195,24 +196,18 @@ def _excess(request: Request, system: list[Text | Foreign], turns: list[Turn]) -
                 pass
     for turn in turns:
         for item in turn.items:
-            marked += sum(1 for cache in _breakpoints(item) if cache)
+            marked += _marks(item.block)
     return marked - _MAX_BREAKPOINTS
 
 
-def _breakpoints(item: Item) -> list[CacheBreakpoint | None]:
-    match item.block:
-        case ToolResult(blocks=blocks, cache=cache):
-            return [cache, *(None if isinstance(block, Audio) else block.cache for block in blocks)]
-        case (
-            Text(cache=cache)
-            | Image(cache=cache)
-            | Document(cache=cache)
-            | ToolCall(cache=cache)
-            | Foreign(cache=cache)
-        ):
-            return [cache]
-        case _:
-            return []
+def _marks(block: Block) -> int:
+    """Return how many breakpoints stand on `block` and within it."""
+    # Every block of the history is looked at, so this asks for the field instead of telling the kinds apart.
+    marks = 1 if getattr(block, "cache", None) else 0
+    if type(block) is ToolResult:
+        for inner in block.blocks:
+            marks += 1 if getattr(inner, "cache", None) else 0
+    return marks
 
 
 # Blocks ---------------------------------------------------------------------------------------------------------------
@@ -308,7 +303,7 @@ class _Writer:
     def _result_block(self, block: Text | Image | Document | Audio | Foreign, item: Item) -> Written | None:
         if is_blank(block):
             return None
-        return self._block(item._replace(block=block), is_assistant=False)
+        return self._block(item.holding(block), is_assistant=False)
 
     def _reasoning(self, block: Reasoning, item: Item, *, is_assistant: bool) -> Written | None:
         seal = block.seal
@@ -340,7 +335,7 @@ class _Writer:
             case PlainText(text):
                 return wire.TextSource(text)
             case BlockContent(blocks):
-                inner = [self._block(item._replace(block=one), is_assistant=False) for one in blocks]
+                inner = [self._block(item.holding(one), is_assistant=False) for one in blocks]
                 return wire.ContentSource([one for one in inner if isinstance(one, wire.TextBlock | wire.ImageBlock)])
             case Base64Data(media_type, data) if media_type != "application/pdf":
                 return wire.TextSource(_decoded(media_type, data, item))

@@ -3,13 +3,14 @@
 https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from dragoman.codec import Target
 from dragoman.ir.effort import MIN_BUDGET, budget_for
 from dragoman.ir.losses import Ledger
-from dragoman.ir.request import Effort, ReasoningControl, Request
+from dragoman.ir.request import Effort, ReasoningControl, Request, Sampling
 
 _EFFORTS: Final = {
     Effort.MINIMAL: "low",
@@ -23,11 +24,11 @@ _TIERS: Final = {"auto": "auto", "standard_only": "standard_only", "default": "s
 MISSING: Final = ("seed", "frequency_penalty", "presence_penalty")
 """Settings of other protocols that the API does not have."""
 
+_UNSET: Final = Sampling()
 _OFF: Final[dict[str, Any]] = {"type": "disabled"}
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """How much may be said, how much of it thought, and how hard."""
 
     max_tokens: int
@@ -107,9 +108,10 @@ def _shown(thinking: dict[str, Any], control: ReasoningControl) -> dict[str, Any
     return thinking
 
 
-def encode_sampling(request: Request, target: Target, ledger: Ledger, *, thinks: bool) -> dict[str, Any]:
+def encode_sampling(sampling: Sampling, target: Target, ledger: Ledger, *, thinks: bool) -> dict[str, Any]:
     """Return temperature, top_p, top_k and stop sequences, as far as they go together."""
-    sampling = request.sampling
+    if sampling == _UNSET:
+        return {}
     for name in MISSING:
         if getattr(sampling, name):
             ledger.dropped(name, name, "there is no such setting")

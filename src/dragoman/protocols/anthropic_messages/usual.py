@@ -1,4 +1,4 @@
-"""The events of a stream with nothing in them but what the IR has: one reading tells all that they say.
+"""Replies and the events of streams with nothing in them but what the IR has: one reading tells all that they say.
 
 Whatever has more in it, or a block of another kind, is read as in `wire`, a part at a time.
 https://platform.claude.com/docs/en/build-with-claude/streaming#event-types
@@ -10,6 +10,22 @@ import msgspec
 from msgspec import Raw
 
 from dragoman.protocols.anthropic_messages import wire_replies as wire
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True):
+    """A whole reply."""
+
+    content: list[wire.SaidBlock]
+    id: str = ""
+    model: str = ""
+    usage: wire.UsageCounts | None = None
+    type: Literal["message"] = "message"
+    role: Literal["assistant"] = "assistant"
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    stop_details: None = None
+    container: None = None
+    context_management: None = None
 
 
 class Started(msgspec.Struct, forbid_unknown_fields=True):

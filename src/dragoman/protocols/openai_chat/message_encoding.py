@@ -7,8 +7,9 @@ assistant's by nothing, because a reply's texts are cut wherever a citation begi
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, assert_never
+
+import msgspec
 
 from dragoman.codec import Target
 from dragoman.ir.failures import RequestError
@@ -44,8 +45,7 @@ _SEE_BELOW: Final = "(see what the user message after this one shows)"
 _ATTACHED: Final = "(from the result of the tool call {})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(msgspec.Struct, frozen=True):
     """A message with its place in the request, for paths."""
 
     index: int
@@ -79,7 +79,8 @@ class _Writer:
         self._out: list[Wire] = []
 
     def write(self, request: Request) -> list[Wire]:
-        self._write_system(request.system)
+        if request.system:
+            self._write_system(request.system)
         for assistants, others in _exchanges(request.messages):
             self._write_assistants(assistants)
             self._write_results(others)

@@ -1,6 +1,6 @@
 """Whole replies for a client. https://platform.openai.com/docs/api-reference/chat/object."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -26,7 +26,6 @@ from dragoman.ir.request import (
     ToolResult,
     UrlData,
 )
-from dragoman.ir.seals import Seal
 from dragoman.protocols.openai_chat import losses
 from dragoman.protocols.openai_chat.endings import encode_finish, encode_usage
 from dragoman.protocols.openai_chat.reasoning import Detail, call_extra, details_for_client
@@ -37,18 +36,21 @@ _ID_PREFIX: Final = "chatcmpl"
 
 def encode_reply(reply: Reply, audience: Audience) -> bytes:
     """Return the reply as a client of this protocol reads it."""
-    ledger = audience.ledger
-    for place, block in enumerate(reply.blocks):
+    blocks, ledger = reply.blocks, audience.ledger
+    kinds = set(map(type, blocks))
+    for place, block in enumerate(blocks):
         note_block(block, ledger, place)
-    calls = [encode_call(block) for block in reply.blocks if isinstance(block, ToolCall) and is_for_client(block)]
-    refusal = "".join(block.text for block in reply.blocks if isinstance(block, Refusal))
+    calls = [encode_call(block) for block in blocks if isinstance(block, ToolCall) and is_for_client(block)]
+    refusal = "".join([block.text for block in blocks if isinstance(block, Refusal)])
     finish = encode_finish(reply.finish, ledger, has_calls=bool(calls), has_refusal=bool(refusal))
-    message: dict[str, Any] = {"role": "assistant", "content": _encode_text(reply.blocks), "refusal": refusal or None}
-    message |= _encode_reasoning(reply.blocks)
-    if annotations := list(_encode_annotations(reply.blocks, ledger)):
+    texts = [visible_text(block) for block in blocks]
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts) or None, "refusal": refusal or None}
+    if Reasoning in kinds:
+        message |= _encode_reasoning(blocks)
+    if annotations := _encode_annotations(blocks, texts, ledger):
         message["annotations"] = annotations
-    if images := [encode_picture(block) for block in reply.blocks if isinstance(block, Image)]:
-        message["images"] = images
+    if Image in kinds:
+        message["images"] = [encode_picture(block) for block in blocks if isinstance(block, Image)]
     if calls:
         message["tool_calls"] = calls
     return msgspec.json.encode(
@@ -72,8 +74,8 @@ def note_block(block: Block, ledger: Ledger, place: int) -> None:
     """Record what a block of a reply loses; its citations are not looked at."""
     loss: LossNote | None = None
     match block:
-        case Text(seal=Seal()):
-            loss = losses.REPLY_SEAL
+        case Text(seal=seal):
+            loss = losses.REPLY_SEAL if seal else None
         case ToolCall(kind=ToolKind.HOSTED):
             loss = losses.REPLY_HOSTED_CALL
         case ToolCall(namespace=str()):
@@ -101,10 +103,6 @@ def visible_text(block: Block) -> str:
             assert_never(block)
 
 
-def _encode_text(blocks: Sequence[Block]) -> str | None:
-    return "".join(map(visible_text, blocks)) or None
-
-
 def _encode_reasoning(blocks: Sequence[Block]) -> dict[str, Any]:
     """Return the fields that hold the reasoning. Several blocks repeat their texts in the details, to be told apart."""
     thoughts = [block for block in blocks if isinstance(block, Reasoning)]
@@ -119,17 +117,18 @@ def _encode_reasoning(blocks: Sequence[Block]) -> dict[str, Any]:
     return fields
 
 
-def _encode_annotations(blocks: Sequence[Block], ledger: Ledger) -> Iterator[dict[str, Any]]:
-    """Yield the citations as annotations. One that does not say which words it is for is for all of its block."""
-    index = length = 0
-    for place, block in enumerate(blocks):
-        start, length = length, length + len(visible_text(block))
+def _encode_annotations(blocks: Sequence[Block], texts: Sequence[str], ledger: Ledger) -> list[dict[str, Any]]:
+    """Return the citations as annotations. One that does not say which words it is for is for all of its block."""
+    annotations: list[dict[str, Any]] = []
+    length = 0
+    for place, (block, text) in enumerate(zip(blocks, texts, strict=True)):
+        start, length = length, length + len(text)
         for citation in block.citations if isinstance(block, Text) else ():
             if not note_citation(citation, ledger, place):
                 continue
             whole = msgspec.structs.replace(citation, start=start, end=length)
-            yield encode_citation(whole if citation.start is None else citation, index)
-            index += 1
+            annotations.append(encode_citation(whole if citation.start is None else citation, len(annotations)))
+    return annotations
 
 
 def note_citation(citation: Citation, ledger: Ledger, place: int) -> bool:

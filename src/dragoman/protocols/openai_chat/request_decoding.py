@@ -84,6 +84,9 @@ _OWN_FIELDS: Final[dict[str, Callable[[bytes], bool]]] = {
 }
 """Fields that only this protocol has, and whether their value asks for something that may not be left out."""
 _own_values: Final = attrgetter(*_OWN_FIELDS)
+_reasoning_values: Final = attrgetter("reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget")
+_UNSAID: Final = (None,) * 5
+_NO_CONTROL: Final = ReasoningControl()
 
 
 def decode_request(data: bytes, ledger: Ledger) -> Request:
@@ -111,7 +114,7 @@ def decode_request(data: bytes, ledger: Ledger) -> Request:
         max_tokens=body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens,
         sampling=_decode_sampling(body),
         reasoning=_decode_reasoning(body),
-        output=_decode_format(body.response_format),
+        output=_decode_format(body.response_format) if body.response_format else None,
         stream=bool(body.stream),
         wants_usage=not body.stream or bool(body.stream_options and body.stream_options.include_usage),
         user=body.user if body.safety_identifier is None else body.safety_identifier,
@@ -133,11 +136,13 @@ def _decode_messages(body: Body, ledger: Ledger) -> tuple[tuple[Text | Foreign, 
         _decode_message(read(_MESSAGE, raw, f"messages[{index}]", ledger), index)
         for index, raw in enumerate(body.messages)
     ]
-    first = next((index for index, message in enumerate(messages) if message.role not in _INSTRUCTIONS), 0)
-    system = tuple(
-        block for message in messages[:first] for block in message.blocks if isinstance(block, Text | Foreign)
-    )
-    return system, tuple(messages[first:])
+    first = 0
+    while first < len(messages) and messages[first].role in _INSTRUCTIONS:
+        first += 1
+    if first == len(messages):  # there is nothing but instructions: then they are what is said
+        first = 0
+    system = [block for message in messages[:first] for block in message.blocks if isinstance(block, Text | Foreign)]
+    return tuple(system), tuple(messages[first:])
 
 
 def _no_messages(body: Body) -> RequestError:
@@ -152,6 +157,7 @@ def _no_messages(body: Body) -> RequestError:
 
 def _decode_message(message: WireMessage, index: int) -> Message:
     path = f"messages[{index}].content"
+    name = message.name
     match message:
         case UserMessage():
             role, blocks = Role.USER, decode_parts(message.content, path)
@@ -159,6 +165,7 @@ def _decode_message(message: WireMessage, index: int) -> Message:
             role, blocks = Role.ASSISTANT, _decode_assistant(message, index)
         case ToolMessage():
             role, blocks = Role.USER, (ToolResult(message.tool_call_id, decode_result(message.content, path)),)
+            name = None  # the tool's
         case SystemMessage():
             role, blocks = Role.SYSTEM, decode_parts(message.content, path)
         case DeveloperMessage():
@@ -166,11 +173,12 @@ def _decode_message(message: WireMessage, index: int) -> Message:
         case FunctionMessage():
             # It answers the call of the message before; neither has an id.
             role, blocks = Role.USER, (ToolResult(_legacy_id(index - 1), decode_result(message.content, path)),)
+            name = None
         case _:
             assert_never(message)
     if message.cache_control and blocks:
         blocks = (*blocks[:-1], with_cache(blocks[-1], message.cache_control))
-    return Message(role, blocks, None if isinstance(message, ToolMessage | FunctionMessage) else message.name)
+    return Message(role, blocks, name)
 
 
 def _decode_assistant(message: AssistantMessage, index: int) -> tuple[Block, ...]:
@@ -248,6 +256,8 @@ def _decode_sampling(body: Body) -> Sampling:
 
 def _decode_reasoning(body: Body) -> ReasoningControl:
     """Return what the field of OpenAI, or else those of the other vendors, say about thinking."""
+    if _reasoning_values(body) == _UNSAID:
+        return _NO_CONTROL
     options = body.reasoning or ReasoningOptions()
     effort = _effort(body.reasoning_effort) or options.effort
     budgets = (options.max_tokens, body.thinking.budget_tokens if body.thinking else None, body.thinking_budget)
@@ -282,8 +292,8 @@ def _switches(body: Body) -> Sequence[bool | None]:
     )
 
 
-def _decode_format(response_format: ResponseFormat | None) -> OutputFormat | None:
-    if response_format is None or response_format.type == "text":
+def _decode_format(response_format: ResponseFormat) -> OutputFormat | None:
+    if response_format.type == "text":
         return None
     if response_format.type == "json_object":
         return OutputFormat()
@@ -297,9 +307,12 @@ def _decode_format(response_format: ResponseFormat | None) -> OutputFormat | Non
     return OutputFormat(schema.schema, schema.name, schema.description, bool(schema.strict), ORIGIN)
 
 
-def _own_extras(body: Body) -> Iterator[Extra]:
+def _own_extras(body: Body) -> list[Extra]:
     values: tuple[Raw, ...] = _own_values(body)
-    if any(values):
-        for (name, matters), value in zip(_OWN_FIELDS.items(), values, strict=True):
-            if is_given(value):
-                yield Extra(ORIGIN, name, value, matters(bytes(value)))
+    if not any(values):
+        return []
+    return [
+        Extra(ORIGIN, name, value, matters(bytes(value)))
+        for (name, matters), value in zip(_OWN_FIELDS.items(), values, strict=True)
+        if is_given(value)
+    ]

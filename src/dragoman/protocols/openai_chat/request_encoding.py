@@ -31,9 +31,8 @@ _UNTRANSLATED: Final = frozenset({"logprobs", "top_logprobs", "audio", "modaliti
 
 _LONGEST_USER: Final = 64
 _MOST_STOPS: Final = 4
-
-
 _DEFAULT_SAMPLING: Final = Sampling()
+_NO_CONTROL: Final = ReasoningControl()
 
 
 def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
@@ -41,11 +40,15 @@ def encode_request(request: Request, target: Target, ledger: Ledger) -> bytes:
     tally = Tally(ledger)
     request = with_format_told(request, target.dialect, "response_format", tally)
     body: dict[str, Any] = {"model": target.model, "messages": encode_messages(request, target, tally)}
-    body |= encode_tools(request, target, tally)
+    if request.tools or request.tool_choice:
+        body |= encode_tools(request, target, tally)
     body |= _encode_limit(request, target, tally)
-    body |= _encode_sampling(request.sampling, target, tally)
-    body |= _encode_reasoning(request.reasoning, target, tally)
-    body |= _encode_format(request.output, target, tally)
+    if request.sampling != _DEFAULT_SAMPLING:
+        body |= _encode_sampling(request.sampling, target, tally)
+    if request.reasoning != _NO_CONTROL:
+        body |= _encode_reasoning(request.reasoning, target, tally)
+    if request.output:
+        body |= _encode_format(request.output, target, tally)
     body |= _encode_identity(request, target, tally)
     if request.stream:
         body["stream"] = True
@@ -73,8 +76,6 @@ def _encode_limit(request: Request, target: Target, tally: Tally) -> dict[str, A
 
 
 def _encode_sampling(sampling: Sampling, target: Target, tally: Tally) -> dict[str, Any]:
-    if sampling == _DEFAULT_SAMPLING:
-        return {}
     if sampling.candidates > 1:
         raise UnsupportedError("`n` is more than 1, and a translated reply holds one answer", param="n")
     dialect = target.dialect
@@ -170,9 +171,7 @@ def _encode_on(control: ReasoningControl, target: Target) -> dict[str, Any]:
 # Format, identity, extras -------------------------------------------------------------------------------------------------
 
 
-def _encode_format(output: OutputFormat | None, target: Target, tally: Tally) -> dict[str, Any]:
-    if output is None:
-        return {}
+def _encode_format(output: OutputFormat, target: Target, tally: Tally) -> dict[str, Any]:
     if output.schema is not None and target.dialect.structured_output:
         schema = schema_fields(output, output.schema, "response_format", tally)
         return {"response_format": {"type": "json_schema", "json_schema": schema}}

@@ -43,11 +43,11 @@ _MODES: Final[dict[str, Literal["auto", "any", "none"]]] = {
 
 def decode_tools(body: Body, ledger: Ledger) -> tuple[Tool, ...]:
     """Return the tools, the functions of before there were tools, and the web search that is asked for beside them."""
+    if not (body.tools or body.functions or body.web_search_options):
+        return ()
     tools = [_decode_tool(raw, f"tools[{index}]", ledger) for index, raw in enumerate(body.tools or ())]
-    tools += (
-        _decode_legacy(function, f"functions[{index}].parameters")
-        for index, function in enumerate(body.functions or ())
-    )
+    for index, function in enumerate(body.functions or ()):
+        tools.append(_decode_legacy(function, f"functions[{index}].parameters"))
     if is_given(body.web_search_options):
         tools.append(decode_options(body.web_search_options, ledger))
     return tuple(tools)
