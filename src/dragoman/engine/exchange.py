@@ -27,7 +27,7 @@ from dragoman.engine.calibrating import note_sample
 from dragoman.engine.client import Arrival, ClientConnection, Headers
 from dragoman.engine.headers import downward, header_value
 from dragoman.engine.inflating import inflated
-from dragoman.engine.lanes import Errand, RawLane, TranslatedLane, UnseenError
+from dragoman.engine.lanes import Errand, RawLane, TranslatedLane
 from dragoman.engine.models import ModelReply
 from dragoman.engine.opening import first_bytes, open_bytes, open_events
 from dragoman.engine.parts import Parts
@@ -39,6 +39,7 @@ from dragoman.engine.ports import (
     UpstreamReply,
 )
 from dragoman.engine.record import Record
+from dragoman.engine.refusing import REFUSED, UnseenError
 from dragoman.engine.relay import EarlyBeats, Heartbeat, Stage, drain, read_whole, relay
 from dragoman.engine.retrying import retry_delay
 from dragoman.engine.watch import ClientWatch
@@ -125,8 +126,11 @@ class Exchange:
         model = self._parts.models.get(attempt.protocol)
         if model is not None:
             lane_to_model = TranslatedLane(errand)
-            with errand.client_words():  # the lane has done so for its own errors
+            try:
                 await self._ask_model(model, lane_to_model, errand)
+            except REFUSED as error:
+                errand.rename(error)  # the lane has done so for its own
+                raise
             return
         is_raw = attempt.protocol == self._arrival.codec.name and self._arrival.reader is None
         lane = RawLane(errand) if is_raw else TranslatedLane(errand)

@@ -1,7 +1,7 @@
 """How a request goes up: as it is (the raw lane) or translated. No I/O: a lane makes the call, and the way its reply takes."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -10,13 +10,14 @@ import msgspec
 from dragoman.codec import Audience, Codec, Peek, Source, Target
 from dragoman.engine.client import Arrival
 from dragoman.engine.headers import chosen, upward, with_item
-from dragoman.engine.naming import ClientWords
+from dragoman.engine.naming import rename
 from dragoman.engine.ports import Calibration, Call, Store, Uncalibrated
+from dragoman.engine.refusing import REFUSED, refuse_losses, refuse_several, refuse_unseen
 from dragoman.engine.stages import RawStage, TranslatedStage
 from dragoman.ir.collecting import expand
 from dragoman.ir.events import Event
-from dragoman.ir.failures import DragomanError, UnsupportedError
-from dragoman.ir.losses import Ledger, Loss
+from dragoman.ir.failures import DragomanError, RequestError, UnsupportedError
+from dragoman.ir.losses import Ledger
 from dragoman.ir.reply import Reply, Usage
 from dragoman.ir.request import Request
 from dragoman.ir.seals import MARK_BYTES
@@ -31,7 +32,7 @@ from dragoman.transforms.history import repair
 from dragoman.transforms.reasoning import Memory, Remember, first_words, scope_of
 from dragoman.transforms.stops import CutAtStop, cut_reply
 from dragoman.transforms.tools import Renames, RestoreNames, fit_names, restore_reply
-from dragoman.transforms.vision import first_unseen, may_hold_media
+from dragoman.transforms.vision import may_hold_media
 
 if TYPE_CHECKING:
     from dragoman.transforms.conformity import Conformity
@@ -62,9 +63,9 @@ class Errand(msgspec.Struct, frozen=True):
         """The client's protocol."""
         return self.arrival.codec
 
-    def client_words(self) -> ClientWords:
-        """Return the context in which errors name parts of the request as the client does."""
-        return ClientWords(self.arrival.reader or self.client, self.arrival.body)
+    def rename(self, error: RequestError | UnsupportedError) -> None:
+        """Have `error`, which knows the IR's names alone, name parts of the request as the client does."""
+        rename(error, self.arrival.reader or self.client, self.arrival.body)
 
     def signed(
         self, form: str, headers: Callable[[], Sequence[tuple[str, str]]], session: str | None
@@ -109,8 +110,7 @@ class RawLane:
         # What has a path of its own asks for less than a reply does: its body is that of a count.
         decode = (codec.decode_count if path else None) or codec.decode_request
         if attempt.may_be_blind and may_hold_media(body):
-            with ClientWords(codec, body):
-                refuse_unseen(decode(body, Ledger()), attempt)
+            self._refuse_unseen(decode(body, Ledger()))
         if MARK_BYTES in body:
             body = codec.unseal(body, target_of(attempt), errand.ledger)
         if self._hides_usage and codec.splice_asking:
@@ -123,6 +123,13 @@ class RawLane:
             session = conversation(decode(body, Ledger()))
         rows = errand.signed(self.name, partial(upward, errand.arrival.headers), session)
         return Call("POST", attempt.base_url + path, rows, body)
+
+    def _refuse_unseen(self, request: Request) -> None:
+        try:
+            refuse_unseen(request, self._errand.attempt)
+        except UnsupportedError as error:
+            self._errand.rename(error)
+            raise
 
     def estimate(self) -> int:
         """Return about how many tokens the request has. Raises RequestError for a body that only the upstream understands."""
@@ -165,9 +172,12 @@ class TranslatedLane:
         self._request = _decoded(errand, counts=counts)
         self._lost_in_reading = len(errand.ledger)
         self._memory = _memory(self._request, errand)
-        with errand.client_words():
+        try:
             self._conformity = None if counts else _conformity(self._request, errand.attempt)
             self._fit, self._renames = _fit(self._request, self._memory, errand)
+        except REFUSED as error:
+            errand.rename(error)
+            raise
 
     @property
     def request(self) -> Request:
@@ -181,8 +191,11 @@ class TranslatedLane:
         encode, path = upstream.encode_request, upstream.path(attempt.model, self._fit.stream)
         if self._counts and upstream.encode_count_request:
             encode, path = upstream.encode_count_request, upstream.count_path(attempt.model) or path
-        with errand.client_words():
+        try:
             body = encode(self._fit, target_of(attempt), errand.ledger)
+        except REFUSED as error:
+            errand.rename(error)
+            raise
         if attempt.losses == "strict":
             self._refuse_losses()
         session = errand.identity.session
@@ -275,8 +288,11 @@ class TranslatedLane:
         """Raise UnsupportedError for the first loss that changes the meaning. What was lost in reading has the client's name."""
         losses = tuple(self._errand.ledger)
         refuse_losses(losses[: self._lost_in_reading])
-        with self._errand.client_words():
+        try:
             refuse_losses(losses[self._lost_in_reading :])
+        except UnsupportedError as error:
+            self._errand.rename(error)
+            raise
 
     @property
     def _source(self) -> Source:
@@ -291,38 +307,6 @@ def target_of(attempt: Attempt) -> Target:
 def conversation(request: Request) -> str:
     """Return a stable name for the conversation that `request` belongs to: a hash of its beginning."""
     return fallback_session(system_text(request), first_words(request))
-
-
-def refuse_losses(losses: Iterable[Loss]) -> None:
-    """Raise UnsupportedError for the first loss that changes the meaning: the policy `strict`."""
-    for loss in losses:
-        if loss.changes_meaning:
-            raise UnsupportedError(
-                f"`{loss.path}`: {loss.reason}",
-                param=loss.path,
-                hint='the loss policy is `strict`; with `losses = "warn"` the request would be sent without this',
-            )
-
-
-def refuse_several(request: Request) -> None:
-    """Raise UnsupportedError when `request` asks for several answers at once: a reply in the IR is one."""
-    if request.sampling.candidates > 1:
-        raise UnsupportedError("`n` is more than 1, and a translated reply holds one answer", param="n")
-
-
-class UnseenError(UnsupportedError):
-    """The request shows something to a model that cannot see it; another model may."""
-
-
-def refuse_unseen(request: Request, attempt: Attempt) -> None:
-    """Raise UnseenError when `request` shows something that the model cannot see."""
-    path = first_unseen(request, attempt.capabilities.vision, attempt.capabilities.documents)
-    if path is not None:
-        raise UnseenError(
-            f"`{path}`: the model `{attempt.model}` of `{attempt.provider}` cannot see this",
-            param=path,
-            hint='choose a model with vision, or configure one: [routes.vision] to = "provider/model"',
-        )
 
 
 def _decoded(errand: Errand, *, counts: bool) -> Request:

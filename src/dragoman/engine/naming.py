@@ -7,7 +7,6 @@ which the block is there ends with it. That costs a dozen decodings, and only wh
 import re
 from bisect import bisect_left
 from collections.abc import Callable
-from types import TracebackType
 from typing import Final
 
 import msgspec
@@ -25,29 +24,15 @@ _fields: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _items: Final = msgspec.json.Decoder(list[Raw]).decode
 
 
-class ClientWords:
-    """A context that renames what an error from within calls wrong; `codec` reads the client's `body`."""
-
-    __slots__ = ("_body", "_codec")
-
-    def __init__(self, codec: Codec, body: bytes) -> None:
-        self._codec = codec
-        self._body = body
-
-    def __enter__(self) -> None:
-        """There is nothing to prepare."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Rename, and let the error go on."""
-        if not isinstance(error, RequestError | UnsupportedError) or error.failure.param is None:
-            return
-        failure, wrong = error.failure, error.failure.param
-        param = client_path(self._codec, self._body, wrong)
-        error.failure = msgspec.structs.replace(
-            failure, param=param, message=failure.message.replace(f"`{wrong}", f"`{param}")
-        )
+def rename(error: RequestError | UnsupportedError, codec: Codec, body: bytes) -> None:
+    """Rename what `error`, which arose beyond the decoder, calls wrong; `codec` reads the client's `body`."""
+    failure, wrong = error.failure, error.failure.param
+    if wrong is None:
+        return
+    param = client_path(codec, body, wrong)
+    error.failure = msgspec.structs.replace(
+        failure, param=param, message=failure.message.replace(f"`{wrong}", f"`{param}")
+    )
 
 
 def client_path(codec: Codec, body: bytes, path: str) -> str:

@@ -15,8 +15,8 @@ import msgspec
 
 from dragoman.codec import ModelCard, Source, Target
 from dragoman.dialects import Dialect
-from dragoman.engine.lanes import refuse_losses
 from dragoman.engine.ports import Timeouts, Turn
+from dragoman.engine.refusing import refuse_losses
 from dragoman.ir.collecting import collect
 from dragoman.ir.events import Event, ReplyEnd
 from dragoman.ir.failures import DragomanError

@@ -9,8 +9,9 @@ from typing import Any, Final
 from dragoman.codec import ModelCard, Source, Target
 from dragoman.dialects import Dialect
 from dragoman.engine.errors import UpstreamTimeoutError
-from dragoman.engine.lanes import conversation, refuse_losses
+from dragoman.engine.lanes import conversation
 from dragoman.engine.ports import Timeouts, Turn
+from dragoman.engine.refusing import refuse_losses
 from dragoman.ir.events import Event
 from dragoman.ir.failures import DragomanError
 from dragoman.transforms.stops import CutAtStop
