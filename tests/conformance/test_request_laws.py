@@ -15,6 +15,7 @@ from dragoman.ir.reply import Finish, Reply
 from dragoman.ir.request import (
     Base64Data,
     Block,
+    Foreign,
     FunctionTool,
     Image,
     Message,
@@ -225,3 +226,13 @@ def test_what_an_upstream_sealed_comes_back_to_it_byte_equal_and_to_no_other(
             assert data in body
         else:
             assert b"DRAGOMAN" not in body
+
+
+@codecs
+@pytest.mark.parametrize("role", [Role.USER, Role.ASSISTANT])
+def test_leaving_out_a_block_that_has_no_words_changes_what_is_asked(codec: Codec, role: Role) -> None:
+    ledger = Ledger()
+    blank = Foreign("elsewhere", "zzz", msgspec.Raw(b'{"type":"zzz"}'))
+    asked = Request("m", (Message(Role.USER, (Text("hi"),)), Message(role, (blank, Text("ho")))), max_tokens=16)
+    codec.encode_request(asked, TARGET, ledger)
+    assert [loss.changes_meaning for loss in ledger if loss.code.startswith("foreign_block")] == [True]

@@ -38,7 +38,8 @@ def _summary(kind: str, fields: _Fields) -> str:
         return writer(fields)
     if kind.endswith("_tool_result"):
         return f"[{kind}: {_words(fields.get('content'))}]"
-    return ""
+    text = fields.get("text")
+    return text if isinstance(text, str) else ""
 
 
 def _words(value: Any) -> str:  # noqa: ANN401 - any JSON

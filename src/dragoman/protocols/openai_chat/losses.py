@@ -27,7 +27,9 @@ REQUEST_LOSSES: Final = {
     "cache_key": _Row(Action.DROPPED, "this model's server takes no `prompt_cache_key`"),
     "citations": _Row(Action.DROPPED, "Chat's history has no citations: the text stays"),
     "foreign_block": _Row(Action.DEGRADED, "another protocol's own block is told in words"),
-    "foreign_block_dropped": _Row(Action.DROPPED, "another protocol's own block has no counterpart and no words"),
+    "foreign_block_dropped": _Row(
+        Action.DROPPED, "another protocol's own block has no counterpart and no words", changes_meaning=True
+    ),
     "misplaced_block": _Row(Action.DROPPED, "a message of this role cannot hold such a block"),
     "assistant_media": _Row(
         Action.DROPPED, "an assistant's message cannot hold pictures, sound or files", changes_meaning=True

@@ -22,7 +22,9 @@ _REQUEST: Final = {
     "cache_key": _Row(Action.DROPPED, "this model's server takes no `prompt_cache_key`"),
     "citations": _Row(Action.DROPPED, "the history's citations: the text stays"),
     "foreign_block": _Row(Action.DEGRADED, "another protocol's own block is told in words"),
-    "foreign_block_dropped": _Row(Action.DROPPED, "another protocol's own block has no counterpart and no words"),
+    "foreign_block_dropped": _Row(
+        Action.DROPPED, "another protocol's own block has no counterpart and no words", changes_meaning=True
+    ),
     "misplaced_block": _Row(Action.DROPPED, "a message of this role cannot hold such a block"),
     "message_name": _Row(Action.DROPPED, "participants have no names"),
     "assistant_media": _Row(
