@@ -11,7 +11,7 @@ from dragoman.ir.losses import Action, Ledger
 from dragoman.ir.request import Message, Request, Role, Text, ToolCall, ToolKind, ToolResult
 from dragoman.transforms.history import repair
 
-ids = st.sampled_from(["a", "b", "c", "a_2"])
+ids = st.sampled_from(["a", "b", "c", "a_2", ""])
 words = st.sampled_from(["one", "two", "three"]).map(Text)
 calls = ids.map(lambda id_: ToolCall(id_, "look", "{}"))
 results = st.builds(lambda id_, text: ToolResult(id_, (text,)), ids, words)
@@ -198,3 +198,17 @@ def test_hundreds_of_sound_messages_cost_little(turns: int) -> None:
     request = Request("m", tuple(messages))
     best = min(timeit.repeat(lambda: repair(request, Ledger()), number=1, repeat=5))
     assert best < 0.01, "800 messages took more than 10 ms; a third of a millisecond is usual"
+
+
+def test_calls_without_ids_get_some_and_their_results_follow_in_order() -> None:
+    messages, codes = repaired(
+        user(Text("hi")),
+        assistant(call(""), call("", "touch")),
+        user(result("", "one"), result("", "two")),
+        assistant(call("")),
+        user(result("", "three")),
+    )
+    assert codes == ["empty_call_id"] * 3
+    assert messages[1].blocks == (call("call"), call("call_2", "touch"))
+    assert messages[2].blocks == (result("call", "one"), result("call_2", "two"))
+    assert messages[3:] == (assistant(call("call_3")), user(result("call_3", "three")))

@@ -17,6 +17,8 @@ _Place = tuple[int, int]
 _NEVER: Final = (1 << 62, 0)
 _LONGEST_BASE: Final = 56
 _INTERRUPTED: Final = "interrupted"
+_NAMELESS: Final = "call"
+"""The id of a call whose client gave it none; the next one is `call_2`."""
 
 
 def repair(request: Request, ledger: Ledger) -> Request:
@@ -43,7 +45,7 @@ def _is_sound(messages: Sequence[Message]) -> bool:
                 is_asking, is_closed = True, False
             for block in message.blocks:
                 if type(block) is ToolCall and block.kind is not ToolKind.HOSTED:
-                    if block.id in seen:
+                    if block.id in seen or not block.id:
                         return False
                     seen.add(block.id)
                     unanswered.add(block.id)
@@ -125,12 +127,10 @@ class _Pairing:
             is_closed = is_closed or says_more
 
     def _call(self, block: ToolCall, round_: _Round, place: _Place) -> None:
-        call = _Call(block, self._free_id(block.id), round_, place)
+        call = _Call(block, self._free_id(block.id or _NAMELESS), round_, place)
         if call.id != block.id:
             round_.is_broken = True
-            self._ledger.repaired(
-                "duplicate_call_id", _path(place), f"the id `{block.id}` was taken by an earlier call"
-            )
+            self._note_id(block.id, place)
         self._taken.add(call.id)
         round_.calls.append(call)
         same_id = self._latest.get(block.id)
@@ -138,6 +138,12 @@ class _Pairing:
             same_id.append(call)
         else:
             self._latest[block.id] = [call]
+
+    def _note_id(self, id_: str, place: _Place) -> None:
+        if id_:
+            self._ledger.repaired("duplicate_call_id", _path(place), f"the id `{id_}` was taken by an earlier call")
+        else:
+            self._ledger.repaired("empty_call_id", _path(place), "a call without an id gets one")
 
     def _free_id(self, id_: str) -> str:
         number, candidate = 1, id_

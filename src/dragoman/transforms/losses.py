@@ -10,6 +10,7 @@ LOSES: Final = (
     ),
     LossNote("duplicate_call_id", "A tool call's id was in use already: it and its result get a new one."),
     LossNote("duplicate_result", "A tool call had several results: the last one counts, at the place of the first."),
+    LossNote("empty_call_id", "A tool call's id is empty: it and its result, the first that has none either, get one."),
     LossNote("misplaced_result", "A tool result stood away from its call: it moves right behind the turn that called."),
     LossNote("orphan_result", "A tool result without its call, as after a compaction: it becomes words of the user."),
     LossNote("tool_name", "A tool's name is too long or has other characters: a short one travels, and comes back."),
