@@ -174,6 +174,8 @@ class Storage:
     """What a request refers to; None: nothing."""
     spliced: Callable[[bytes, Sequence[bytes], Mapping[str, bytes]], bytes]
     """(request, JSON lists of items that go before, items by their ids) -> the request that says it all itself."""
+    linked: Callable[[bytes, str], bytes]
+    """(a whole reply or whole events of its stream, id of the reply before it) -> the same, telling of the reply before."""
     keeps: Callable[[bytes], bool]
     """Whether the client wants the reply to be kept."""
     kept: Callable[[bytes, Mapping[str, bytes], bytes], KeptReply | None]

@@ -97,17 +97,26 @@ async def exchange(parts: Parts, arrival: Arrival, client: ClientConnection) -> 
         return
     replies = Replies(parts.replies, storage, arrival.key)
     is_native = _is_native(parts, arrival)
-    resolved, items = _resolved(arrival.body, refers, replies, storage, is_native=is_native)
-    if is_native or not storage.keeps(arrival.body):
-        await Exchange(parts, msgspec.structs.replace(arrival, body=resolved), client).run()
-        return
+    body, items = _resolved(arrival.body, refers, replies, storage, is_native=is_native)
+    previous = refers.previous if refers and body is not arrival.body else None
+
+    def tell(told: bytes) -> bytes:
+        return told if previous is None else storage.linked(told, previous)
 
     def keep(told: bytes) -> None:
         reply = storage.kept(arrival.body, items, told)
         if reply is not None:
             replies.keep(reply)
 
-    await Exchange(parts, msgspec.structs.replace(arrival, body=resolved), _Listener(client, storage.ends, keep)).run()
+    if not is_native and storage.keeps(arrival.body):
+        client = _Listener(client, storage.ends, tell, keep)
+    elif previous is not None:
+        client = _Listener(client, (), tell, _forget)
+    await Exchange(parts, msgspec.structs.replace(arrival, body=body), client).run()
+
+
+def _forget(_told: bytes) -> None:
+    """Keep nothing."""
 
 
 def resolved(parts: Parts, arrival: Arrival) -> Arrival:
@@ -153,16 +162,23 @@ def _resolved(
 
 
 class _Listener:
-    """A client whose answer is kept, before it has it: the next request may come at once.
+    """A client to whom a reply is told in other words, and kept before it has it: the next request may come at once.
 
-    `keep` is told the whole answer, or those bytes of a stream in which its end may stand.
+    `tell` makes the words, `keep` is told the whole answer, or those bytes of a stream in which one of the `ends` stands.
     """
 
-    __slots__ = ("_client", "_ends", "_keep")
+    __slots__ = ("_client", "_ends", "_keep", "_tell")
 
-    def __init__(self, client: ClientConnection, ends: tuple[bytes, ...], keep: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        client: ClientConnection,
+        ends: tuple[bytes, ...],
+        tell: Callable[[bytes], bytes],
+        keep: Callable[[bytes], None],
+    ) -> None:
         self._client = client
         self._ends = ends
+        self._tell = tell
         self._keep = keep
 
     @property
@@ -177,21 +193,22 @@ class _Listener:
         await self._client.start(status, headers)
 
     async def write(self, data: bytes) -> None:
-        self._hear(data)
-        await self._client.write(data)
+        await self._client.write(self._heard(data))
 
     async def finish(self, data: bytes = b"") -> None:
-        self._hear(data)
-        await self._client.finish(data)
+        await self._client.finish(self._heard(data))
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         if status == _OK:
+            body = self._tell(body)
             self._keep(body)
         await self._client.answer(status, headers, body)
 
     def on_gone(self, callback: Callable[["asyncio.Task[None]"], object]) -> Callable[[], object]:
         return self._client.on_gone(callback)
 
-    def _hear(self, data: bytes) -> None:
-        if any(end in data for end in self._ends):
-            self._keep(data)
+    def _heard(self, data: bytes) -> bytes:
+        told = self._tell(data)
+        if any(end in told for end in self._ends):
+            self._keep(told)
+        return told

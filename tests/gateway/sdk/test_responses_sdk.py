@@ -572,7 +572,10 @@ def test_a_reply_can_be_gone_on_from(gpt: openai.OpenAI, messages: ExactUpstream
     asking: dict[str, Any] = {"streams": streams, "model": CLAUDE, "tools": [WEATHER], "reasoning": {"effort": "low"}}
     first = ask_responses(gpt, input="Weather?", **asking).reply
     second = ask_responses(gpt, input=[result("toolu_1", "rain")], previous_response_id=first.id, **asking).reply
-    ask_responses(gpt, input="Sure?", previous_response_id=second.id, **asking)
+    third = ask_responses(gpt, input="Sure?", previous_response_id=second.id, store=False, **asking).reply
+    told = [reply.previous_response_id for reply in (first, second, third)]
+    assert told == [None, first.id, second.id]
+    assert gpt.responses.retrieve(second.id).previous_response_id == first.id
     kinds = [[block["type"] for block in spoken["content"]] for spoken in messages.last["messages"]]
     assert kinds == [["text"], ["thinking", "tool_use"], ["tool_result"], ["text"], ["text"]]
     assert messages.last["messages"][1]["content"][0] == thinking("Hm.", SIGNATURE)
@@ -633,7 +636,7 @@ def test_a_reply_is_told_again_until_it_is_deleted(gpt: openai.OpenAI, chat: Exa
 def test_an_upstream_that_keeps_replies_is_asked_as_it_is(
     gpt: openai.OpenAI, responses: ExactUpstream, chat: ExactUpstream, streams: bool
 ) -> None:
-    reply = response(output_text("Yes."))
+    reply = response(output_text("Yes."), previous_response_id=None)
     responses.answers(responses_answer(reply, streams=streams), responses_answer(reply, streams=streams))
     named: Any = [{"type": "item_reference", "id": "msg_theirs"}]
     ask_responses(gpt, streams=streams, model="responses/gpt", previous_response_id="resp_theirs", input=named)
@@ -643,8 +646,9 @@ def test_an_upstream_that_keeps_replies_is_asked_as_it_is(
     # What was said elsewhere is not there, and goes up whole.
     chat.answers(chat_answer(completion("Rain."), streams=streams))
     first = ask_responses(gpt, streams=streams, model=CHAT).reply
-    ask_responses(gpt, streams=streams, model="responses/gpt", previous_response_id=first.id, input="Sure?")
+    second = ask_responses(gpt, streams=streams, model="responses/gpt", previous_response_id=first.id, input="Sure?")
     assert "previous_response_id" not in responses.last
+    assert second.reply.previous_response_id == first.id
     assert [item.get("role") for item in responses.last["input"]] == ["user", "assistant", "user"]
 
 

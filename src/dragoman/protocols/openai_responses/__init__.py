@@ -15,6 +15,7 @@ from dragoman.protocols.openai_responses.storage import (
     encode_deleted,
     keeps,
     kept,
+    linked,
     missing,
     references,
     spliced,
@@ -76,6 +77,7 @@ PROTOCOL: Final = Codec(
     storage=Storage(
         references=references,
         spliced=spliced,
+        linked=linked,
         keeps=keeps,
         kept=kept,
         ends=ENDS,

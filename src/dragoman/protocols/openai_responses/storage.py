@@ -4,6 +4,7 @@ https://platform.openai.com/docs/guides/conversation-state. A reply is kept with
 reply before it has those before them. Instructions are not carried over, as at OpenAI.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -21,6 +22,8 @@ ENDS: Final = (b"response.completed", b"response.incomplete")
 
 _REFERENCE: Final = b'"item_reference"'
 _PREVIOUS: Final = b'"previous_response_id"'
+_NO_PREVIOUS: Final = re.compile(rb'("previous_response_id"\s*:\s*)null')
+"""Inside JSON strings quotes are escaped, so that no text can look like it."""
 
 
 class _Asked(msgspec.Struct):
@@ -75,6 +78,13 @@ def spliced(body: bytes, before: Sequence[bytes], items: Mapping[str, bytes]) ->
     written = [*(item for part in before for item in _items_of(part)), *_own_items(body, items)]
     rest = {name: value for name, value in fields.items() if name not in ("input", "previous_response_id")}
     return _json({**rest, "input": written})
+
+
+def linked(told: bytes, previous: str) -> bytes:
+    """Return a reply, or events of its stream, which tells of the reply before it as OpenAI does: whoever answered knew of none."""
+    if _PREVIOUS not in told:
+        return told
+    return _NO_PREVIOUS.sub(lambda found: found[1] + _json(previous), told)
 
 
 def keeps(body: bytes) -> bool:
