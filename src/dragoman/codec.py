@@ -282,7 +282,9 @@ class Codec:
     own_headers: tuple[str, ...] = ()
     """Request headers that switch features of this protocol: they stay behind on the way to another, and are reported."""
     caches_by_breakpoint: bool = False
-    """Whether prompt caching is asked for by marks in the request (Anthropic) and not by a key (OpenAI)."""
+    """Whether prompt caching is asked for by marks in the request (Anthropic)."""
+    caches_by_key: bool = False
+    """Whether prompt caching can be helped by a key that tells conversations apart (OpenAI)."""
     names_input_early: bool = False
     """Whether a stream begins with the size of its input, before an upstream of another protocol reports it."""
     splice_asking: Callable[[bytes, str, Peek], bytes] | None = None

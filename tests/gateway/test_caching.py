@@ -113,6 +113,15 @@ def test_a_server_that_takes_no_key_is_made_none_and_nothing_is_lost(scripted_ch
         assert client.post(MESSAGES, json=body).headers["x-dragoman-loss"] == "0"
 
 
+def test_no_key_is_made_for_a_protocol_without_any(gemini_upstream: RunningUpstream) -> None:
+    providers = {"chat": provider("gemini-generate", gemini_upstream.base_url)}
+    with RunningGateway(providers=providers) as gateway, httpx2.Client(base_url=gateway.url) as client:
+        losses = client.post(MESSAGES, json=claude_turn(1)).headers["x-dragoman-loss"]
+        assert "cache_key" not in losses
+        body = {"model": "chat/x", "messages": [{"role": "user", "content": "hi"}], "prompt_cache_key": "mine"}
+        assert client.post(CHAT, json=body).headers["x-dragoman-loss"] == "1; cache_key"
+
+
 def test_the_clients_own_key_goes_up(client: httpx2.Client, scripted_chat: RunningUpstream) -> None:
     body = {"model": "chat/x", "messages": [{"role": "user", "content": "hi"}]}
     assert sent(client, scripted_chat, CHAT, {**body, "prompt_cache_key": "mine"})["prompt_cache_key"] == "mine"

@@ -364,5 +364,5 @@ def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Reque
     if upstream.caches_by_breakpoint:
         return with_breakpoints(request, ledger), renames
     # A key that the server would not take need not be made, and is no loss when it is not sent.
-    takes_key = attempt.dialect.prompt_cache_key
+    takes_key = upstream.caches_by_key and attempt.dialect.prompt_cache_key
     return with_cache_key(request, errand.identity.session) if takes_key else request, renames

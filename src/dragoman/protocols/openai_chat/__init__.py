@@ -69,5 +69,6 @@ PROTOCOL: Final = Codec(
     splice_asking=splice_asking,
     hide_usage=HideUsage,
     really=really,
+    caches_by_key=True,
     places=Places("messages", "content", {"schema": "response_format.json_schema.schema"}, answer="content"),
 )

@@ -72,6 +72,7 @@ PROTOCOL: Final = Codec(
     encode_count_request=encode_count_request,
     decode_count_reply=decode_count_reply,
     has_namespaces=True,
+    caches_by_key=True,
     takes_stop=False,
     repeats_request=True,
     storage=Storage(
