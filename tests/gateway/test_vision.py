@@ -8,6 +8,7 @@ import httpx2
 import msgspec
 import pytest
 
+from dragoman.engine import lanes
 from dragoman.settings import Provider, Route, Routes
 from tests.support.gateway import RunningGateway, provider
 from tests.support.stand_in import OpenCodeStandIn
@@ -170,6 +171,22 @@ def test_the_route_vision_takes_it(
         assert reply.headers["x-dragoman-loss"] == ("0" if is_raw else "1; unknown_field")
         without = {"model": asked, "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
         assert httpx2.post(gateway.url + path, json=without).headers["x-dragoman-model"] == "mole"
+
+
+@pytest.mark.parametrize("asked", ["chat/mole", "messages/mole"])
+def test_nobody_looks_for_a_name_that_is_not_told(
+    chat_upstream: RunningUpstream,
+    messages_upstream: RunningUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+) -> None:
+    """The search for the block's name costs as much as reading the request again; the route `vision` needs none."""
+    named: list[str | None] = []
+    monkeypatch.setattr(lanes, "rename", lambda error, *_: named.append(error.failure.param))
+    for routes, names in ((Routes(vision=Route(to="chat/eagle")), []), (Routes(), ["messages[2].content[1]"])):
+        with RunningGateway(providers(chat_upstream, messages_upstream), routes=routes) as gateway:
+            reply = httpx2.post(gateway.url + CHAT, json={**shown(CHAT, "image"), "model": asked}, timeout=20)
+            assert (reply.status_code, named) == (400 if names else 200, names)
 
 
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])

@@ -107,7 +107,7 @@ class Exchange:
         identity = identify(arrival.headers, user_id=peek.user, cache_key=peek.cache_key)
         record.client, record.session, record.agent = identity.client, identity.session, identity.agent
         try:
-            await self._attempt(plan.attempts[0], peek, identity)
+            await self._attempt(plan.attempts[0], peek, identity, plan.vision)
         except UnseenError:
             if plan.vision is None:
                 raise
@@ -116,20 +116,20 @@ class Exchange:
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
-    async def _attempt(self, attempt: Attempt, peek: Peek, identity: Identity) -> None:
+    async def _attempt(self, attempt: Attempt, peek: Peek, identity: Identity, vision: Attempt | None = None) -> None:
         record = self._record
         attempt = attempt.with_losses(self._arrival.losses)
         record.provider, record.upstream_model = attempt.provider, attempt.model
         record.upstream_protocol, record.reason = attempt.protocol, attempt.reason
         record.losses_are_silent = attempt.losses == "silent"
-        errand = self._errand(attempt, peek, identity)
+        errand = self._errand(attempt, peek, identity, vision)
         model = self._parts.models.get(attempt.protocol)
         if model is not None:
             lane_to_model = TranslatedLane(errand)
             try:
                 await self._ask_model(model, lane_to_model, errand)
             except REFUSED as error:
-                errand.rename(error)  # the lane has done so for its own
+                errand.rename(error, lane_to_model.request)  # the lane has done so for its own
                 raise
             return
         is_raw = attempt.protocol == self._arrival.codec.name and self._arrival.reader is None
@@ -144,7 +144,7 @@ class Exchange:
             except DragomanError as error:
                 await self._wait_to_retry(error)
 
-    def _errand(self, attempt: Attempt, peek: Peek, identity: Identity) -> Errand:
+    def _errand(self, attempt: Attempt, peek: Peek, identity: Identity, vision: Attempt | None) -> Errand:
         arrival, parts = self._arrival, self._parts
         return Errand(
             arrival=arrival,
@@ -158,6 +158,7 @@ class Exchange:
             ledger=self._record.ledger,
             store=parts.store,
             calibration=parts.calibration,
+            vision=vision,
         )
 
     async def _wait_to_retry(self, error: DragomanError) -> None:

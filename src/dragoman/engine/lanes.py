@@ -12,7 +12,7 @@ from dragoman.engine.client import Arrival
 from dragoman.engine.headers import chosen, upward, with_item
 from dragoman.engine.naming import rename
 from dragoman.engine.ports import Calibration, Call, Store, Uncalibrated
-from dragoman.engine.refusing import REFUSED, refuse_losses, refuse_several, refuse_unseen
+from dragoman.engine.refusing import REFUSED, UnseenError, refuse_losses, refuse_several, refuse_unseen
 from dragoman.engine.stages import RawStage, TranslatedStage
 from dragoman.ir.collecting import expand
 from dragoman.ir.events import Event
@@ -57,15 +57,18 @@ class Errand(msgspec.Struct, frozen=True):
     ledger: Ledger
     store: Store
     calibration: Calibration = Uncalibrated()
+    vision: Attempt | None = None
+    """Who is asked next when the model cannot see what the request shows."""
 
     @property
     def client(self) -> Codec:
         """The client's protocol."""
         return self.arrival.codec
 
-    def rename(self, error: RequestError | UnsupportedError) -> None:
-        """Have `error`, which knows the IR's names alone, name parts of the request as the client does."""
-        rename(error, self.arrival.reader or self.client, self.arrival.body)
+    def rename(self, error: RequestError | UnsupportedError, request: Request) -> None:
+        """Have `error`, which knows the names of `request` alone, name its parts as the client does, if the client is told."""
+        if self.vision is None or not isinstance(error, UnseenError):
+            rename(error, self.arrival.reader or self.client, self.arrival.body, request)
 
     def signed(
         self, form: str, headers: Callable[[], Sequence[tuple[str, str]]], session: str | None
@@ -128,7 +131,7 @@ class RawLane:
         try:
             refuse_unseen(request, self._errand.attempt)
         except UnsupportedError as error:
-            self._errand.rename(error)
+            self._errand.rename(error, request)
             raise
 
     def estimate(self) -> int:
@@ -176,7 +179,7 @@ class TranslatedLane:
             self._conformity = None if counts else _conformity(self._request, errand.attempt)
             self._fit, self._renames = _fit(self._request, self._memory, errand)
         except REFUSED as error:
-            errand.rename(error)
+            errand.rename(error, self._request)
             raise
 
     @property
@@ -194,7 +197,7 @@ class TranslatedLane:
         try:
             body = encode(self._fit, target_of(attempt), errand.ledger)
         except REFUSED as error:
-            errand.rename(error)
+            errand.rename(error, self._fit)
             raise
         if attempt.losses == "strict":
             self._refuse_losses()
@@ -291,7 +294,7 @@ class TranslatedLane:
         try:
             refuse_losses(losses[self._lost_in_reading :])
         except UnsupportedError as error:
-            self._errand.rename(error)
+            self._errand.rename(error, self._fit)
             raise
 
     @property
