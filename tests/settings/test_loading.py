@@ -340,10 +340,35 @@ def test_a_mistake_is_told_with_its_line_and_the_nearest_name(tmp_path: Path, te
             "{",
             "DRAGOMAN_PROVIDERS_CHAT_DIALECT: `{`: input data was truncated",
         ),
+        (
+            "DRAGOMAN_PROVIDERS_CHAT_DIALECT",
+            "{files: false}",
+            (
+                "DRAGOMAN_PROVIDERS_CHAT_DIALECT: `{files: false}`: "
+                "JSON is malformed: object keys must be strings (byte 1)"
+            ),
+        ),
     ],
 )
 def test_a_mistake_in_a_variable_is_told_with_its_name(tmp_path: Path, variable: str, value: str, told: str) -> None:
     assert complaint(tmp_path, "", {variable: value}) == told
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DRAGOMAN_PROVIDERS_CHAT_HEADERS", "{'authorization': 'Bearer sk-hidden'}"),
+        ("DRAGOMAN_PROVIDERS_CHAT_HEADERS", '"sk-hidden"'),
+        ("DRAGOMAN_SERVER_KEYS", '["sk-hidden'),
+        ("DRAGOMAN_SERVER_KEYS", '[["sk-hidden"]]'),
+        ("DRAGOMAN_CLAUDE_ENVIRONMENT", "TOKEN=sk-hidden"),
+        ("DRAGOMAN_OPENCODE_ENVIRONMENT", "{TOKEN: sk-hidden}"),
+    ],
+)
+def test_a_mistake_in_a_variable_with_secrets_does_not_show_them(tmp_path: Path, variable: str, value: str) -> None:
+    told = complaint(tmp_path, "", {variable: value})
+    assert told.startswith(f"{variable}: ")
+    assert "hidden" not in told
 
 
 def test_a_variable_for_no_setting_of_a_provider_is_told_the_settings(tmp_path: Path) -> None:

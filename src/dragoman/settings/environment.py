@@ -8,8 +8,9 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 
 from dragoman.settings.describing import rows, types_of
-from dragoman.settings.faults import SettingsError, Table, did_you_mean
+from dragoman.settings.faults import SettingsError, Table, continued, did_you_mean
 from dragoman.settings.records import ROUTES, Aliases, Claude, OpenCode, Provider, Record, Route, Server
+from dragoman.settings.secret import SECRET_FIELDS
 
 CONFIG_VARIABLE: Final = "DRAGOMAN_CONFIG"
 _SERVICE_LINK: Final = re.compile(r"DRAGOMAN_(SERVICE_(HOST|PORT.*)|PORT_\d+_.*)|DRAGOMAN_PORT=(tcp|udp|sctp)://.*")
@@ -43,7 +44,7 @@ def from_environment(environ: Mapping[str, str], providers: Table) -> Iterator[t
             case _:
                 _refuse_unknown(variable, environ[variable])
                 continue
-        yield variable, path, _parsed(variable, environ[variable], types_of(record)[path[-1]])
+        yield variable, path, _parsed(variable, environ[variable], path[-1], types_of(record)[path[-1]])
 
 
 def _refuse_unknown(variable: str, value: str) -> None:
@@ -95,8 +96,8 @@ def _shouted(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
 
-def _parsed(variable: str, text: str, kind: Any) -> object:  # noqa: ANN401 - an annotated type
-    """Return a variable's value: JSON for tables, and for lists if it looks like it; else lists have commas."""
+def _parsed(variable: str, text: str, field: str, kind: Any) -> object:  # noqa: ANN401 - an annotated type
+    """Return the value of `field` in a variable: JSON for tables, and for lists if it looks like it; else lists have commas."""
     plain = get_args(kind)[0]
     shape = get_origin(plain)
     try:
@@ -105,8 +106,8 @@ def _parsed(variable: str, text: str, kind: Any) -> object:  # noqa: ANN401 - an
         if plain in (bool, int, float):
             return msgspec.convert(text.lower(), plain, strict=False)
     except msgspec.MsgspecError as error:
-        problem = str(error)
-        raise SettingsError(f"`{text}`: {problem[:1].lower()}{problem[1:]}", where=variable) from None
+        given = "" if field in SECRET_FIELDS else f"`{text}`: "
+        raise SettingsError(given + continued(str(error)), where=variable) from None
     if shape is tuple:
         return [part.strip() for part in text.split(",") if part.strip()]
     return text

@@ -71,6 +71,11 @@ def dotted(path: Path) -> str:
     return text.removeprefix(".")
 
 
+def continued(problem: str) -> str:
+    """Return a sentence as it goes on behind a colon: `JSON is malformed` is no word to be written small."""
+    return problem[:1].lower() + problem[1:] if problem[1:2].islower() else problem
+
+
 def did_you_mean(given: str, names: Iterable[str]) -> str | None:
     """Return the hint that names what is nearest to `given`, or else everything there is to choose from."""
     names = list(names)

@@ -10,7 +10,7 @@ import msgspec
 from dragoman.settings import faults
 from dragoman.settings.data import data_folder
 from dragoman.settings.describing import choices_of, description_of, range_of, types_of
-from dragoman.settings.faults import Origin, SettingsError, Table, did_you_mean, dotted
+from dragoman.settings.faults import Origin, SettingsError, Table, continued, did_you_mean, dotted
 from dragoman.settings.origins import origin_of, without_user
 from dragoman.settings.records import (
     AGENTS,
@@ -29,11 +29,10 @@ from dragoman.settings.records import (
     Server,
     Settings,
 )
-from dragoman.settings.secret import Secret
+from dragoman.settings.secret import SECRET_FIELDS, Secret
 
 R = TypeVar("R", bound=Record)
 
-_SECRET_FIELDS: Final = frozenset({"api_key", "headers", "keys", "oauth_token", "environment"})
 _PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OUT_OF_RANGE: Final = re.compile(r"Expected `(?:int|float)` [<>]")
 _AT_PATH: Final = re.compile(r"^(.*) - at `(.*)`$", re.DOTALL)
@@ -201,9 +200,9 @@ class Reader:
         hint = field and description_of(field)
         if _OUT_OF_RANGE.match(problem) and field is not None:
             return self._origin.fault(here, f"`{dotted(here)}` is `{value}`: it must be {range_of(field)}", hint)
-        is_shown = isinstance(value, (str, int, float)) and not _SECRET_FIELDS.intersection(parts)
+        is_shown = isinstance(value, (str, int, float)) and not SECRET_FIELDS.intersection(parts)
         given = f" is `{msgspec.json.encode(value).decode()}`" if is_shown else ""
-        return self._origin.fault(here, f"`{dotted(here)}`{given}: {problem[:1].lower()}{problem[1:]}", hint)
+        return self._origin.fault(here, f"`{dotted(here)}`{given}: {continued(problem)}", hint)
 
     def _found(self, secret: Secret, path: faults.Path, who: str) -> Secret:
         """Return what an `env:NAME` stands for."""

@@ -3,6 +3,8 @@
 from typing import Final
 
 FROM_ENVIRONMENT: Final = "env:"
+SECRET_FIELDS: Final = frozenset({"api_key", "headers", "keys", "oauth_token", "environment"})
+"""The settings whose values no message shows, be they what they should or not."""
 
 
 class Secret:
