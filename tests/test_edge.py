@@ -143,11 +143,25 @@ def test_a_provider_that_is_a_program_is_refused_by_name(kind: str) -> None:
         made({"DRAGOMAN_PROVIDERS_MINE_KIND": kind})
 
 
-def test_a_key_is_never_open_to_the_world() -> None:
-    variables = {"DRAGOMAN_PROVIDERS_ZEN_PRESET": "opencode-zen", "DRAGOMAN_PROVIDERS_ZEN_API_KEY": "sk-secret"}
-    with pytest.raises(SettingsError, match="everybody could use this key"):
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("API_KEY", "sk-secret"),
+        ("HEADERS", '{"Authorization": "Bearer sk-secret"}'),
+        ("HEADERS", '{"x-title": "ours", "cf-access-client-secret": "sk-secret"}'),
+    ],
+)
+def test_a_key_is_never_open_to_the_world(field: str, value: str) -> None:
+    variables = {"DRAGOMAN_PROVIDERS_ZEN_PRESET": "opencode-zen", f"DRAGOMAN_PROVIDERS_ZEN_{field}": value}
+    with pytest.raises(SettingsError, match="everybody could use this key") as caught:
         made(variables)
+    assert "sk-secret" not in str(caught.value)
     made(variables | {"DRAGOMAN_SERVER_KEYS": "one-for-clients"})
+
+
+def test_headers_that_are_no_keys_need_none_for_clients() -> None:
+    headers = '{"HTTP-Referer": "https://example.com", "X-Title": "ours"}'
+    made({"DRAGOMAN_PROVIDERS_ZEN_PRESET": "opencode-zen", "DRAGOMAN_PROVIDERS_ZEN_HEADERS": headers})
 
 
 def test_wrong_settings_are_a_500_that_shows_none_of_them() -> None:

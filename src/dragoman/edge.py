@@ -20,7 +20,7 @@ from dragoman.routing.registry import Registry
 from dragoman.server.app import App
 from dragoman.server.logs import JsonFormatter
 from dragoman.server.worker import answer
-from dragoman.settings import Settings, SettingsError, load
+from dragoman.settings import Provider, Settings, SettingsError, load
 from dragoman.upstreams.fetch import FetchUpstream
 
 _LOG: Final = logging.getLogger("dragoman.server")
@@ -29,6 +29,20 @@ _REMEMBERED_SECONDS: Final = 24 * 60 * 60
 _REMEMBERED_ROWS: Final = 10_000
 _REMEMBERED_BYTES: Final = 8 * 1024 * 1024
 """An isolate has 128 MB, interpreter included: https://developers.cloudflare.com/workers/platform/limits/."""
+_NO_KEYS: Final = frozenset(
+    {
+        "anthropic-beta",
+        "anthropic-version",
+        "http-referer",
+        "openai-beta",
+        "openai-organization",
+        "openai-project",
+        "referer",
+        "user-agent",
+        "x-title",
+    }
+)
+"""Headers of a provider that let nobody in; any other may be its key, and gateways in front of models have names of their own."""
 _WRONG: Final = "the gateway's settings are wrong; the Worker's log says how"
 
 
@@ -84,13 +98,21 @@ def _fit(settings: Settings) -> Settings:
         if provider.kind != "http":
             problem = f"a provider of the kind `{provider.kind}` is a program, and a Worker can start none"
             raise settings.fault(("providers", name, "kind"), problem, "run the gateway elsewhere (docs/deploy.md)")
-        if provider.api_key is not None and not settings.server.keys:
+        field = _key_field(provider)
+        if field is not None and not settings.server.keys:
             problem = "everybody could use this key: the gateway asks for none itself"
             hint = "set the secret DRAGOMAN_SERVER_KEYS: npx wrangler secret put DRAGOMAN_SERVER_KEYS"
-            raise settings.fault(("providers", name, "api_key"), problem, hint)
+            raise settings.fault(("providers", name, *field), problem, hint)
     # The names by which it is reached are in the Worker's routes; no page can bind another one to it.
     server = msgspec.structs.replace(settings.server, allowed_hosts=settings.server.allowed_hosts or ("*",))
     return msgspec.structs.replace(settings, server=server)
+
+
+def _key_field(provider: Provider) -> tuple[str, ...] | None:
+    """Return which setting of `provider` is a key, or may be one for all that its name says; None: none is."""
+    if provider.api_key is not None:
+        return ("api_key",)
+    return next((("headers", name) for name in provider.headers if name not in _NO_KEYS), None)
 
 
 def _stay(_app: App, _settings: Settings) -> None:
