@@ -5,6 +5,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import uvloop
 
 from dragoman.engine.errors import UpstreamCutError, UpstreamTimeoutError, UpstreamUnreachableError
-from dragoman.engine.ports import Call, Timeouts, Upstream, UpstreamReply
+from dragoman.engine.ports import Call, CallHeaders, Timeouts, Upstream, UpstreamReply
 from dragoman.ir.failures import RequestError
 from dragoman.upstreams.http import ConnectionCount, HttpUpstream
 from dragoman.upstreams.http_connection import HIGH_WATER, MAX_HEAD, SLICE
@@ -115,6 +116,27 @@ def test_the_transports_own_headers_are_not_taken_from_the_caller() -> None:
     headers = (("host", "evil"), ("content-length", "99"), ("transfer-encoding", "chunked"), ("x-kept", "1"))
     head = encode_head(Call("POST", "http://a/", headers, b"{}"), split_url("http://a/"))
     assert head == b"POST / HTTP/1.1\r\nhost: a\r\nx-kept: 1\r\ncontent-length: 2\r\n\r\n"
+
+
+def test_headers_that_calls_have_in_common_are_written_once_for_each_place() -> None:
+    headers = CallHeaders((("x-api-key", SECRET),))
+    line = f"x-api-key: {SECRET}\r\n"
+    for url, host, method in (("http://a/", "a", "POST"), ("http://b/", "b", "POST"), ("http://b/", "b", "PUT")):
+        for body in (b"{}", b"{ }"):
+            head = encode_head(Call(method, url, headers, body), split_url(url)).decode()
+            assert head == f"{method} / HTTP/1.1\r\nhost: {host}\r\n{line}content-length: {len(body)}\r\n\r\n"
+    written = headers.encoded
+    encode_head(Call("PUT", "http://b/", headers, b"{}"), split_url("http://b/"))
+    assert headers.encoded is written
+
+
+def test_nobody_keeps_headers_once_their_calls_are_made() -> None:
+    """There are keys in them, which may be revoked; and a head may be long."""
+    for kind in (CallHeaders, tuple):
+        headers = kind([("x-api-key", SECRET)])
+        before = sys.getrefcount(headers)
+        encode_head(Call("POST", "http://a/", headers, b"{}"), split_url("http://a/"))
+        assert sys.getrefcount(headers) == before
 
 
 @pytest.mark.parametrize("value", ["a\r\nx: 1", "a\nb", "a\rb", "a\0b", "żółw"])

@@ -11,7 +11,7 @@ from dragoman.codec import Audience, Codec, Peek, Source, Target
 from dragoman.engine.client import Arrival
 from dragoman.engine.headers import chosen, upward, with_item
 from dragoman.engine.naming import rename
-from dragoman.engine.ports import Calibration, Call, Store, Uncalibrated
+from dragoman.engine.ports import Calibration, Call, CallHeaders, Store, Uncalibrated
 from dragoman.engine.refusing import REFUSED, UnseenError, refuse_losses, refuse_several, refuse_unseen
 from dragoman.engine.stages import RawStage, TranslatedStage
 from dragoman.ir.collecting import expand
@@ -70,18 +70,16 @@ class Errand(msgspec.Struct, frozen=True):
         if self.vision is None or not isinstance(error, UnseenError):
             rename(error, self.arrival.reader or self.client, self.arrival.body, request)
 
-    def signed(
-        self, form: str, headers: Callable[[], Sequence[tuple[str, str]]], session: str | None
-    ) -> tuple[tuple[str, str], ...]:
+    def signed(self, form: str, headers: Callable[[], Sequence[tuple[str, str]]], session: str | None) -> CallHeaders:
         """Return the headers of the call: `headers`, signed in, with the session it should stick to.
 
         They are the last call's when the client's own are the same and one of the same `form` goes to the same place.
         """
         known = self.arrival.headers.sent
         if known[:-1] != (self.attempt, self.key, session, form):
-            known = (self.attempt, self.key, session, form, tuple(self._signed(headers(), session)))
+            known = (self.attempt, self.key, session, form, CallHeaders(self._signed(headers(), session)))
             self.arrival.headers.sent = known
-        rows: tuple[tuple[str, str], ...] = known[-1]
+        rows: CallHeaders = known[-1]
         return rows
 
     def _signed(self, headers: Sequence[tuple[str, str]], session: str | None) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ The engine is given these at the composition root; nothing in it opens a socket 
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,13 @@ class Timeouts(msgspec.Struct, frozen=True, gc=False):
     connect: float = 10.0
     first_byte: float = 300.0
     idle: float = 300.0
+
+
+class CallHeaders(tuple[tuple[str, str], ...]):  # noqa: SLOT001 - a tuple with slots has no place for more
+    """Headers of calls that have them in common. What a transport makes of them may hang on them, and goes with them."""
+
+    encoded: tuple[Any, ...] = ()
+    """The transport's own: what it wrote last, and what for."""
 
 
 class Call(msgspec.Struct, frozen=True):

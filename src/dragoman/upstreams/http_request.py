@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from dragoman.engine.ports import Call
+from dragoman.engine.ports import Call, CallHeaders
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 TRANSPORT_HEADERS = frozenset(
@@ -79,16 +79,28 @@ def encode_head(call: Call, target: Target) -> bytes:
 
     Raises ValueError, naming the header but not its value, when one could break out of its line.
     """
-    lines = _encode_lines(call.method, target.path, target.authority, call.headers)
+    lines = _lines(call.method, target, call.headers)
     if call.body or call.method in METHODS_WITH_BODY:
         return b"%bcontent-length: %d\r\n\r\n" % (lines, len(call.body))
     return lines + b"\r\n"
 
 
-@lru_cache(maxsize=256)
-def _encode_lines(method: str, path: str, authority: str, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """Return the lines of a head that do not depend on the body. A conversation's next call has the same ones."""
-    lines = [f"{method} {path} HTTP/1.1", f"host: {authority}"]
+def _lines(method: str, target: Target, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Return the lines of a head that do not depend on the body. A conversation's next call has the same ones.
+
+    They are kept for as long as the headers are, and no longer: there are keys in them.
+    """
+    if not isinstance(headers, CallHeaders):
+        return _encode_lines(method, target, headers)
+    known = headers.encoded
+    if not known or known[0] is not target or known[1] != method:
+        known = headers.encoded = (target, method, _encode_lines(method, target, headers))
+    lines: bytes = known[2]
+    return lines
+
+
+def _encode_lines(method: str, target: Target, headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [f"{method} {target.path} HTTP/1.1", f"host: {target.authority}"]
     lines += [f"{name}: {value}" for name, value in headers if name not in TRANSPORT_HEADERS]
     text = "\r\n".join(lines)
     # One count over the whole head is cheaper than a look at every value: more breaks than joins means a smuggled one.
