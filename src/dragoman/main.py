@@ -99,7 +99,7 @@ def _change(lasting: Lasting, concerns_programs: object, app: App, settings: Set
         problem = "providers that are programs take other settings only when the gateway is started again"
         raise SettingsError(problem, where=settings.origin.file)
     registry = Registry(settings, lasting.codecs, is_closed=lasting.is_closed)
-    app.gateway = make_gateway(registry, lasting)
+    app.serve(make_gateway(registry, lasting))
     app.pages.update(make_pages(app, registry, lasting))
 
 

@@ -1,12 +1,15 @@
 """What was read in a head holds for the requests that follow with the same one, and for nothing else that may have changed."""
 
+import gc
 import http.client
 import json
 import socket
+import weakref
 from typing import Any, Self
 
 import msgspec
 
+from dragoman.routing.plan import Attempt
 from dragoman.settings import Key, Secret, Server
 from tests.support.gateway import RunningGateway, provider
 from tests.support.upstream import RunningUpstream
@@ -52,6 +55,24 @@ def test_a_key_that_is_taken_back_opens_nothing_on_a_connection_that_used_it() -
         assert [kept.ask()[0] for _ in range(2)] == [401, 401]
         gateway.app.change(gateway.settings)
         assert kept.ask()[0] == 200
+
+
+def test_an_idle_connection_does_not_keep_what_an_older_configuration_said() -> None:
+    """Least of all the keys in it, however long it stays idle."""
+    old = provider("openai-chat", "http://127.0.0.1:9/v1", api_key="sk-of-old-0123456789")
+    with RunningGateway({"old": old}, Server(port=0, retries=0)) as gateway, Kept(gateway) as kept:
+        assert [kept.ask(model="old/model")[0] for _ in range(3)] == [502, 502, 502]
+        assert attempts_at("old")
+        router = weakref.ref(gateway.app.gateway.router)
+        gateway.app.change(msgspec.structs.replace(gateway.settings, providers={}))
+        gc.collect()
+        assert router() is None
+        assert not attempts_at("old")
+        assert kept.ask()[0] == 200
+
+
+def attempts_at(provider: str) -> list[Attempt]:
+    return [one for one in gc.get_objects() if isinstance(one, Attempt) and one.provider == provider]
 
 
 def test_a_body_that_is_too_large_is_refused_and_the_next_one_is_not() -> None:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+from weakref import WeakSet
 
 from dragoman.codec import Codec, Operation
 from dragoman.engine.answers import JSON_HEAD, failure_headers
@@ -18,6 +19,7 @@ from dragoman.server.arrays import ArrayConnection
 from dragoman.server.asking import Entry, Head, marked
 from dragoman.server.connection import AsgiConnection, ClientLeftError, Receive, Scope, Send, too_large
 from dragoman.server.gateway import Gateway
+from dragoman.server.heads import KnownHead
 from dragoman.server.logs import Early
 from dragoman.server.pages import Page
 from dragoman.settings import Settings, did_you_mean
@@ -36,9 +38,11 @@ class App:
         """`change` is what the composition root does to an application for other settings; it may raise SettingsError."""
         self._change = change
         self.gateway = gateway
-        """Taken by each request as it begins: a change of the configuration puts another one here."""
+        """Taken by each request as it begins; `serve` puts another one here."""
         self.pages: dict[str, Page] = {}
         """What is served by GET and HEAD beside the protocols: `/health`, ..."""
+        self._known_heads: WeakSet[KnownHead] = WeakSet()
+        """Those of open connections with what was read in them for the gateway that there is."""
         self.on_start: list[Callable[[], None]] = []
         """What the server calls, in its loop, when it begins to serve."""
         self.running = 0
@@ -60,12 +64,19 @@ class App:
         """Serve with other settings from now on. Raises SettingsError, and changes nothing, when they cannot be."""
         self._change(self, settings)
 
+    def serve(self, gateway: Gateway) -> None:
+        """Have `gateway` answer from now on, and let go of the one before: what idle connections know of it has keys in it."""
+        self.gateway = gateway
+        known_heads, self._known_heads = self._known_heads, WeakSet()
+        for known in known_heads:
+            known.meaning = None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         gateway = self.gateway
-        head = Head.of(scope, gateway)
+        head = Head.of(scope, gateway, self._known_heads)
         request_id = gateway.ids.new("req_")
         extra = ((b"x-request-id", request_id.encode()), *head.reply_headers)
         connection = AsgiConnection(scope, receive, send, extra)

@@ -1,6 +1,6 @@
 """What the head of a request says: who asks for what, and on which terms. Read once for all the requests that share a head."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableSet, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -12,6 +12,7 @@ from dragoman.ir.failures import RequestError
 from dragoman.server.auth import OriginCheck, check_key, client_key, losses_for
 from dragoman.server.connection import KNOWN_HEAD, Scope
 from dragoman.server.gateway import Gateway
+from dragoman.server.heads import KnownHead
 from dragoman.server.router import Match
 from dragoman.settings import Key, LossPolicy
 
@@ -54,14 +55,15 @@ class Head:
         """Headers that every answer has."""
 
     @classmethod
-    def of(cls, scope: Scope, gateway: Gateway) -> "Head":
-        """Return what the head of a request says, or has said before."""
+    def of(cls, scope: Scope, gateway: Gateway, known_heads: MutableSet[KnownHead]) -> "Head":
+        """Return what the head of a request says, or has said before; `known_heads` get each that remembers it."""
         known = scope.get("extensions", {}).get(KNOWN_HEAD)
         if known is None:
             return cls(scope, gateway)
         head = known.meaning
         if head is None or head._gateway is not gateway:  # noqa: SLF001 - one of us
             head = known.meaning = cls(scope, gateway)
+            known_heads.add(known)
             head.headers.pop(_LENGTH, None)  # the only thing in it that is not the same for all of them
         found: Head = head
         return found

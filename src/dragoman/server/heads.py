@@ -20,7 +20,7 @@ _NOT_PLAIN: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 class KnownHead:
     """A head that has been parsed, and what was made of it. `meaning` is for the application to hang what it read there on."""
 
-    __slots__ = ("_after", "_before", "_fields", "_place", "_scope", "meaning")
+    __slots__ = ("__weakref__", "_after", "_before", "_fields", "_place", "_scope", "meaning")
 
     def __init__(self, before: bytes, after: bytes, fields: Headers, scope: dict[str, Any]) -> None:
         """`before` and `after` are the head's bytes around the length of the body, `fields` its headers, `scope` all the rest."""
