@@ -85,11 +85,11 @@ class App:
         try:
             entry = head.entry()
             if entry is None:
-                await self._serve_page(connection, head)
+                await self._serve_page(gateway, connection, head)
             else:
                 await self._serve_protocol(gateway, connection, head, entry, request_id)
         except DragomanError as error:
-            codec = self._dialect(head)
+            codec = _dialect(gateway, head)
             record = Early(request_id, codec.name, started, path=head.path, failure=error.failure)
             await answer_failure(connection, codec, error.failure, request_id)
             _note(gateway, record, connection)
@@ -98,7 +98,7 @@ class App:
         except Exception:  # noqa: BLE001 - whatever it is, the client is told in its own dialect
             _LOG.exception("request %s: a mistake of the gateway's own", request_id)
             if not connection.has_started:
-                await answer_failure(connection, self._dialect(head), _MISTAKE, request_id)
+                await answer_failure(connection, _dialect(gateway, head), _MISTAKE, request_id)
         finally:
             self.running -= 1
             self.answered += 1
@@ -153,14 +153,14 @@ class App:
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
-    async def _serve_page(self, connection: AsgiConnection, head: Head) -> None:
+    async def _serve_page(self, gateway: Gateway, connection: AsgiConnection, head: Head) -> None:
         method, path, headers = head.method, head.path, head.headers
         if method == "OPTIONS":
             await connection.answer(204, _preflight(headers), b"")
             return
-        methods = self.gateway.router.methods(path)
+        methods = gateway.router.methods(path)
         # What is an endpoint is not the start page of a provider that bears its name (`/responses`).
-        page = self.pages.get(path) or (None if methods else self.pages.get(self.gateway.router.without_prefix(path)))
+        page = self.pages.get(path) or (None if methods else self.pages.get(gateway.router.without_prefix(path)))
         if page is not None and method in ("GET", "HEAD"):
             content_type, body = page(headers)
             await connection.answer(200, [(b"content-type", content_type)], body)
@@ -184,22 +184,14 @@ class App:
                     headers=(("allow", ", ".join(allowed)),),
                 )
             )
-        raise DragomanError(self._nothing_at(path))
+        raise DragomanError(self._nothing_at(gateway, path))
 
-    def _nothing_at(self, path: str) -> Failure:
-        bare = self.gateway.router.without_prefix(path)
+    def _nothing_at(self, gateway: Gateway, path: str) -> Failure:
+        bare = gateway.router.without_prefix(path)
         prefix = path.removesuffix(bare)
-        served = sorted(f"{prefix}{place}" for place in {*self.gateway.router.paths, *self.pages})
+        served = sorted(f"{prefix}{place}" for place in {*gateway.router.paths, *self.pages})
         hint = did_you_mean(path, served)
         return Failure(FailureKind.NOT_FOUND, f"there is nothing at `{path}`", hint=hint)
-
-    def _dialect(self, head: Head) -> Codec:
-        """Return the protocol in which to tell a client about an error: its endpoint's, or what it looks like."""
-        by_path = self.gateway.router.speakers(head.path)
-        if len(by_path) == 1:
-            return by_path[0]
-        shown = marked(by_path or tuple(self.gateway.parts.codecs.values()), head.headers)
-        return shown or self.gateway.default_codec
 
 
 async def _answered(gateway: Gateway, connection: AsgiConnection, head: Head, entry: Entry) -> bool:
@@ -257,6 +249,15 @@ def _unserved(codec: Codec) -> Failure:
         f"this gateway serves only a part of {codec.title}, and not this",
         hint="it generates at " + " and ".join(f"`{path}`" for path in served),
     )
+
+
+def _dialect(gateway: Gateway, head: Head) -> Codec:
+    """Return the protocol in which to tell a client about an error: its endpoint's, or what it looks like."""
+    by_path = gateway.router.speakers(head.path)
+    if len(by_path) == 1:
+        return by_path[0]
+    shown = marked(by_path or tuple(gateway.parts.codecs.values()), head.headers)
+    return shown or gateway.default_codec
 
 
 async def answer_failure(connection: AsgiConnection, codec: Codec, failure: Failure, request_id: str) -> None:
