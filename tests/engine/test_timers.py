@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import weakref
+from functools import partial
 
 from dragoman.engine.timers import GRAIN, Timers, later
 
@@ -84,6 +85,29 @@ def test_a_timer_may_cancel_another_and_set_a_new_one() -> None:
         await asyncio.wait_for(done.wait(), 5)
         await asyncio.sleep(0.06)
         assert called == []
+
+    asyncio.run(check())
+
+
+def test_a_timer_that_fails_takes_no_other_with_it() -> None:
+    async def check() -> None:
+        loop = asyncio.get_running_loop()
+        timers = Timers(loop)
+        told: list[BaseException] = []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        called: list[int] = []
+
+        def call(number: int) -> None:
+            called.append(number)
+            if number % 2:
+                raise ValueError(number)
+
+        for number in range(8):
+            timers.later(0.01, partial(call, number))
+        await asyncio.sleep(5 * GRAIN)
+        assert sorted(called) == list(range(8))
+        assert sorted(error.args[0] for error in told) == [1, 3, 5, 7]
+        assert len(timers) == 0
 
     asyncio.run(check())
 

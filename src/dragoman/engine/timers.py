@@ -90,7 +90,13 @@ class Timers:
             self._wait_for(min(self._buckets))
         for bucket in due:
             while bucket:
-                bucket.pop().go_off()
+                self._call(bucket.pop())
+
+    def _call(self, timer: Timer) -> None:
+        try:
+            timer.go_off()
+        except Exception as error:  # noqa: BLE001 - as with a timer of the loop's own: the others are not its business
+            self.loop.call_exception_handler({"message": "a timer's callback failed", "exception": error})
 
 
 class LoopTimers:
