@@ -20,8 +20,10 @@ from dragoman.ir.request import (
     ToolCall,
     ToolResult,
 )
-from dragoman.transforms.caching import MAX_BREAKPOINTS, cache_key, with_breakpoints, with_cache_key
+from dragoman.transforms.caching import cache_key, with_breakpoints, with_cache_key
 
+MAX_BREAKPOINTS = 4
+"""More are a 400. https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""
 Place = tuple[int, int]
 blocks = st.sampled_from(
     [Text("hi"), Text(""), Reasoning(("hm",)), Audio("AAAA", "wav"), ToolCall("1", "look", "{}"), ToolResult("1")]

@@ -25,9 +25,6 @@ from dragoman.ir.request import (
     ToolResult,
 )
 
-MAX_BREAKPOINTS: Final = 4
-"""More are a 400. https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""
-
 _USER_TURNS: Final = 2
 _HERE: Final = CacheBreakpoint()
 _MARKABLE: Final = frozenset({FunctionTool, Foreign, Image, Document, ToolResult})

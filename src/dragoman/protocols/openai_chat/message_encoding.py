@@ -40,7 +40,6 @@ from dragoman.wire.free_text import wrapped
 
 _SYSTEM_MARKER: Final = "<system>\n{}\n</system>"
 _ERROR: Final = "Error: "
-_UNANSWERED: Final = "Error: the call was interrupted and has no result"
 _SEE_BELOW: Final = "(see what the user message after this one shows)"
 _ATTACHED: Final = "(from the result of the tool call {})"
 

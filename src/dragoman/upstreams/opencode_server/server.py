@@ -1,7 +1,6 @@
 """OpenCode as an upstream that speaks the IR."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -22,7 +21,6 @@ from dragoman.upstreams.opencode_server.runner import Runner, Running
 from dragoman.upstreams.opencode_server.turn import TurnReader
 from dragoman.upstreams.opencode_server.wire import News, Session, read_session
 
-_LOG: Final = logging.getLogger("dragoman.upstreams")
 _REJECTED: Final = b'{"reply":"reject"}'
 _CLEAN_SECONDS: Final = 10.0
 

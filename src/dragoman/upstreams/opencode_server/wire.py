@@ -205,4 +205,3 @@ class Session(msgspec.Struct):
 read_providers: Final = msgspec.json.Decoder(Providers).decode
 read_health: Final = msgspec.json.Decoder(Health).decode
 read_session: Final = msgspec.json.Decoder(Session).decode
-read_names: Final = msgspec.json.Decoder(list[str]).decode
