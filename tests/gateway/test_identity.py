@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
 from dragoman.engine.record import Line
@@ -163,3 +164,16 @@ def test_the_cache_key_is_one_for_a_session_and_an_agents_prompt(
     assert key(ID, "You are the main agent.") == main
     assert key("other", "You are the main agent.") != main
     assert key(ID, "You explore.", "agent-7") != main
+
+
+@pytest.mark.parametrize(
+    "header", ["x-claude-code-parent-agent-id", "x-opencode-parent-session", "x-parent-session-id"]
+)
+def test_the_line_says_what_called_a_sub_agent(
+    client: httpx2.Client, scripted_gateway: RunningGateway, header: str
+) -> None:
+    for headers, parent in (({header: "ses-1"}, "ses-1"), ({}, None)):
+        reply = client.post(MESSAGES, json={**HI, "model": "demo/assistant"}, headers=headers)
+        line = line_of(scripted_gateway, reply)
+        assert line.parent_agent == parent
+        assert ("parent_agent" in msgspec.json.decode(msgspec.json.encode(line))) is (parent is not None)

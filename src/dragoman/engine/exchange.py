@@ -105,7 +105,8 @@ class Exchange:
         record.model, record.stream, record.key = peek.model, peek.stream, arrival.key_name
         plan = self._parts.plan(peek.model, arrival)
         identity = identify(arrival.headers, user_id=peek.user, cache_key=peek.cache_key)
-        record.client, record.session, record.agent = identity.client, identity.session, identity.agent
+        record.client, record.session = identity.client, identity.session
+        record.agent, record.parent_agent = identity.agent, identity.parent_agent
         try:
             await self._attempt(plan.attempts[0], peek, identity, plan.vision)
         except UnseenError:

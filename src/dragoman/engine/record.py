@@ -30,7 +30,8 @@ _OWN_WORDS: Final = frozenset(
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """The line of one exchange, as the JSON log writes it; what is empty is left out. Times are milliseconds.
 
-    `key` is the name of the client's key, never the key. `cost` is in US dollars, where the upstream names it.
+    `key` is the name of the client's key, never the key. `parent_agent` is what called the agent: an agent's id (Claude Code), or
+    a session (OpenCode). `cost` is in US dollars, where the upstream names it.
     """
 
     request_id: str
@@ -42,6 +43,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str | None = None
     session: str | None = None
     agent: str | None = None
+    parent_agent: str | None = None
     provider: str = ""
     upstream_protocol: str = ""
     upstream_model: str = ""
@@ -72,6 +74,7 @@ class Record(msgspec.Struct):
     key: str | None = None
     session: str | None = None
     agent: str | None = None
+    parent_agent: str | None = None
     provider: str = ""
     upstream_model: str = ""
     upstream_protocol: str = ""
@@ -129,6 +132,7 @@ class Record(msgspec.Struct):
             self.key,
             self.session,
             self.agent,
+            self.parent_agent,
             self.provider,
             self.upstream_protocol,
             self.upstream_model,

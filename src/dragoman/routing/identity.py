@@ -64,7 +64,7 @@ _READ: Final = 8192
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):
-    """Who is asking: the kind of client (empty: not known), its session, and which agent of it.
+    """Who is asking: the kind of client (empty: not known), its session, which agent of it, and what called that.
 
     Sub-agents share their parent's session and run at the same time.
     """
