@@ -1,13 +1,14 @@
 """Holds a model's answer to the form that its request asked for: what the policy `strict` promises, whoever enforced it.
 
 Only an answer that ended normally is looked at: one that was cut off, refused, or calls a tool is not what was asked for anyway.
-Patterns are not checked. A client may write one that takes for ever to match. This module is imported when it is first needed: the
+Patterns are not checked: a client may write one that takes for ever to match. This module is imported when it is first needed: the
 library takes a while.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 import msgspec
@@ -17,15 +18,21 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
+from referencing.jsonschema import UnknownDialect, specification_with
 
 from dragoman.ir.events import BlockStart, Event, ReplyEnd, ReplyFailed, TextDelta
 from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
 from dragoman.ir.reply import Finish, Reply
 from dragoman.ir.request import OutputFormat, Text
-from dragoman.wire.schemas import Schema, mapped
+from dragoman.wire.schemas import Schema, children, mapped
 
 _LONGEST: Final = 200
 _ANY_OBJECT: Final = b'{"type":"object"}'
+_REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+_HERE: Final = (".allOf", ".anyOf", ".oneOf", ".not", ".if", ".then", ".else", ".dependentSchemas")
+"""Steps to the schemas that hold the very value that theirs holds: a reference from there back to it would never end."""
+_UNCHECKED: Final = frozenset({"pattern", "patternProperties", "dependencies", "extends", "disallow"})
+"""Patterns, and what in older drafts holds schemas at places where nothing else is looked for: there may be patterns in them."""
 
 
 class Conformity:
@@ -39,8 +46,6 @@ class Conformity:
         """Return what is wrong with an answer's whole text; None when nothing is."""
         try:
             error = best_match(self._validator.iter_errors(json.loads(text, parse_constant=_refuse)))
-        except Unresolvable as unresolved:
-            return _failure(f"its schema refers to `{unresolved.ref}`, which is not in it")
         except RecursionError:
             return _failure("it is nested too deeply to be checked")
         except ValueError as broken:
@@ -111,7 +116,9 @@ def _validator(schema: bytes) -> Validator:
         root = msgspec.json.decode(schema)
         kind: Any = validator_for(root, default=Draft202012Validator)
         kind.check_schema(root)
-        validator: Validator = kind(mapped(root, lambda one, _path: _without_patterns(one)), registry=Registry())
+        held = mapped(root, lambda one, _path: _without_patterns(one))
+        _check_references(held, kind.META_SCHEMA["$schema"])
+        validator: Validator = kind(held, registry=Registry())
     except SchemaError as error:
         raise _no_schema(f"`{error.json_path}`: {error.message[:_LONGEST]}") from None
     except RecursionError:
@@ -120,12 +127,56 @@ def _validator(schema: bytes) -> Validator:
 
 
 def _no_schema(reason: str) -> RequestError:
-    return RequestError(f"the schema for the answer is no JSON Schema: {reason}", param="schema")
+    return RequestError(f"`schema` is no JSON Schema: {reason}", param="schema")
 
 
 def _without_patterns(schema: Schema) -> Schema:
     """Return a schema that is held to no pattern; where names of properties have one, other properties cannot be told."""
-    left_out = {"pattern", "patternProperties"}
+    left_out = set(_UNCHECKED)
     if "patternProperties" in schema:
         left_out |= {"additionalProperties", "unevaluatedProperties"}
+    if isinstance(kinds := schema.get("type"), list) and any(isinstance(one, dict) for one in kinds):
+        left_out.add("type")  # schemas, in draft 3
     return {name: value for name, value in schema.items() if name not in left_out}
+
+
+# References -----------------------------------------------------------------------------------------------------------
+
+
+def _check_references(root: Any, dialect: str) -> None:  # noqa: ANN401 - any JSON
+    """Raise RequestError for a reference that leads to no schema in `root`, or back to the one that it stands in.
+
+    The model's answer would show it, too: after it has been paid for, and as if the model had made the mistake.
+    """
+    specification = specification_with(dialect)
+    resource = specification.create_resource(root)
+    try:
+        schemas = [(root, Registry().resolver_with_root(resource))] if isinstance(root, dict) else []
+        for schema, resolver in schemas:  # it grows on the way
+            schemas += (
+                (inner, resolver.in_subresource(specification.create_resource(inner)))
+                for _, inner in children(schema)
+                if isinstance(inner, dict)
+            )
+    except (AttributeError, TypeError, ValueError):
+        raise _no_schema("a name in it is no URI") from None
+    leads = {
+        id(schema): {id(inner) for step, inner in children(schema) if step.startswith(_HERE)} for schema, _ in schemas
+    }
+    for schema, resolver in schemas:
+        leads[id(schema)] |= {_target(schema[name], resolver, leads) for name in _REFERENCES if name in schema}
+    try:
+        TopologicalSorter(leads).prepare()
+    except CycleError:
+        raise _no_schema("it refers to itself without end") from None
+
+
+def _target(reference: Any, resolver: Any, schemas: Container[int]) -> int:  # noqa: ANN401 - any JSON
+    """Return the identity of the schema that `reference` leads to."""
+    try:
+        target = resolver.lookup(reference).contents
+    except (Unresolvable, UnknownDialect, AttributeError, TypeError, ValueError):
+        target = None
+    if not isinstance(target, bool) and id(target) not in schemas:
+        raise _no_schema(f"`{str(reference)[:_LONGEST]}` leads to no schema in it")
+    return id(target)

@@ -149,9 +149,12 @@ def test_who_lets_the_model_stray_or_is_not_strict_gets_what_it_says(
     assert whole.choices[0].message.content == "three"
 
 
-def test_a_schema_that_is_none_is_a_400(claude: anthropic.Anthropic, chat: ExactUpstream, streams: bool) -> None:
+@pytest.mark.parametrize("schema", [{"type": "strange"}, {"$ref": "#"}, {"$ref": "http://x/y"}])
+def test_a_schema_that_is_none_is_a_400(
+    claude: anthropic.Anthropic, chat: ExactUpstream, schema: dict[str, Any], streams: bool
+) -> None:
     chat.answers()
-    broken: Any = {"format": {"type": "json_schema", "schema": {"type": "strange"}}}
-    with pytest.raises(anthropic.BadRequestError, match="no JSON Schema"):
+    broken: Any = {"format": {"type": "json_schema", "schema": schema}}
+    with pytest.raises(anthropic.BadRequestError, match=r"`output_config\.format\.schema` is no JSON Schema"):
         ask_messages(claude, streams=streams, model="chat/m", output_config=broken)
     assert not chat.asked
