@@ -79,7 +79,9 @@ def test_a_loss_that_changes_the_answer_is_refused_by_the_strict(
         upstream = scripted_messages if path == CHAT else scripted_chat
         if (own or policy) == "strict":
             assert reply.status_code == 400
-            assert "strict" in reply.json()["error"]["message"]
+            message = reply.json()["error"]["message"]
+            assert "strict" in message
+            assert f"`{next(iter(field))}" in message  # as the client calls it
             assert not upstream.seen
         else:
             assert reply.status_code == 200

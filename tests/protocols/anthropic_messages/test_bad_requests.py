@@ -183,6 +183,14 @@ def test_an_error_names_the_field(change: dict[str, Any], field: str) -> None:
     assert field_of({"model": "m", "max_tokens": 1, "messages": []} | change) == field
 
 
+@pytest.mark.parametrize("schema", [5, "zzz", [], True, None])
+def test_a_schema_that_is_no_object_is_named(schema: Any) -> None:
+    body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "a"}]}
+    form = {"type": "json_schema", "schema": schema}
+    assert field_of({**body, "output_config": {"format": form}}) == "output_config.format.schema"
+    assert field_of({**body, "output_format": form}) == "output_format.schema"
+
+
 @pytest.mark.parametrize(
     ("block", "field"),
     [

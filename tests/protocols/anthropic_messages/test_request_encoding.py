@@ -537,6 +537,15 @@ def test_where_thinking_needs_no_signature_it_stays_on_and_comes_back_as_it_was(
     assert encoded(asked)[1] == ["foreign_reasoning", "foreign_reasoning", "thinking_off"]
 
 
+def test_what_is_lost_of_the_settings_is_named_as_the_ir_has_it() -> None:
+    """An error has to name it in the words of its client, whatever that speaks."""
+    ledger = Ledger()
+    control = ReasoningControl("enabled", 1024)
+    asked = asking(max_tokens=500, reasoning=control, sampling=Sampling(stop=("a", " ")))
+    PROTOCOL.encode_request(asked, target(), ledger)
+    assert [loss.path for loss in ledger if loss.changes_meaning] == ["reasoning", "stop[1]"]
+
+
 def test_sampling_goes_with_the_apis_rules() -> None:
     body, codes = encoded(asking(sampling=Sampling(temperature=1.6)))
     assert (body["temperature"], codes) == (1, ["temperature"])

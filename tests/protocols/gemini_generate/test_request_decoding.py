@@ -416,6 +416,7 @@ def test_an_unknown_field_inside_is_reported_with_its_place() -> None:
             "generationConfig.thinkingConfig.thinkingLevel",
         ),
         (b'{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"topK":"x"}}', "generationConfig.topK"),
+        (b'{"contents":[{"parts":[{"text":"a"}]}],"serviceTier":"golden"}', "serviceTier"),
         (b'{"contents":[{"parts":[{"text":"\\ud800"}]}]}', "contents[0].parts[0].text"),
         (b'{"contents":[{"parts":[{"text":"\xff"}]}]}', None),
     ],
@@ -461,7 +462,15 @@ def test_what_is_no_utf_8_is_refused_wherever_it_stands(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("maxOutputTokens", -1), ("maxOutputTokens", 2**31), ("topK", -1), ("candidateCount", -2), ("temperature", 2.1)],
+    [
+        ("maxOutputTokens", -1),
+        ("maxOutputTokens", 2**31),
+        ("topK", -1),
+        ("candidateCount", -2),
+        ("temperature", 2.1),
+        ("presencePenalty", 5),
+        ("frequencyPenalty", -5),
+    ],
 )
 def test_a_number_that_google_refuses_is_refused_here(field: str, value: float) -> None:
     with pytest.raises(RequestError, match=rf"generationConfig\.{field}"):

@@ -45,6 +45,7 @@ _MODES: Final[dict[str, Literal["enabled", "adaptive", "disabled"]]] = {
 
 
 _NO_CONTROL: Final = ReasoningControl()
+_NO_FORMATS: Final = (None, None)
 _carried_of: Final = attrgetter(*EXTRA_FIELDS)
 _NONE_CARRIED: Final = (msgspec.UNSET,) * len(EXTRA_FIELDS)
 
@@ -70,7 +71,7 @@ def decode_count(body: bytes, ledger: Ledger) -> Request:
         raise _missing("messages")
     parallel, choice = _tool_choice(params.tool_choice)
     config = params.output_config
-    chosen_format = params.output_format or (config.format if config else None)
+    formats = (params.output_format, config.format if config else None)
     return Request(
         params.model,
         _messages(params.messages, ledger),
@@ -81,7 +82,7 @@ def decode_count(body: bytes, ledger: Ledger) -> Request:
         max_tokens=params.max_tokens,
         sampling=Sampling(params.temperature, params.top_p, params.top_k, tuple(params.stop_sequences or ())),
         reasoning=_reasoning(params, extras),
-        output=None if chosen_format is None else OutputFormat(chosen_format.schema, origin=NAME),
+        output=None if formats == _NO_FORMATS else _output(*formats),
         stream=bool(params.stream),
         user=None if params.metadata is None else params.metadata.user_id,
         service_tier=params.service_tier,
@@ -170,6 +171,15 @@ def _reasoning(params: wire.RequestParams, extras: list[Extra]) -> ReasoningCont
         _VISIBLE.get(thinking.display) if thinking.display else None,
         thinking.display,
     )
+
+
+def _output(legacy: wire.FormatParam | None, current: wire.FormatParam | None) -> OutputFormat | None:
+    """Return the form of the answer; of the two fields that name one the older counts."""
+    for asked, path in ((legacy, "output_format.schema"), (current, "output_config.format.schema")):
+        if asked is not None:
+            object_text(asked.schema, path)
+    chosen = legacy or current
+    return OutputFormat(chosen.schema, origin=NAME) if chosen else None
 
 
 def _known_extras(params: wire.RequestParams) -> list[Extra]:

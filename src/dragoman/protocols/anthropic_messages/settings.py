@@ -53,17 +53,17 @@ def plan_limits(request: Request, target: Target, ledger: Ledger, *, obstacle: s
         return Limits(max_tokens, _shown({"type": "adaptive"}, control), _effort(control, ledger))
     effort = _effort(control, ledger) if target.dialect.adaptive_thinking else None
     if obstacle is not None:
-        ledger.dropped("thinking_off", "thinking", obstacle, changes_meaning=True)
+        ledger.dropped("thinking_off", "reasoning", obstacle, changes_meaning=True)
         return Limits(max_tokens, _OFF, effort)
     budget = max(MIN_BUDGET, control.budget or budget_for(control.effort or Effort.MEDIUM))
     if request.max_tokens is None:
         max_tokens = min(max_tokens + budget, target.max_output or max_tokens + budget)
     fitting = _fitting(budget, max_tokens)
     if fitting is None:
-        ledger.dropped("thinking_off", "thinking", "there is no room for it below max_tokens", changes_meaning=True)
+        ledger.dropped("thinking_off", "reasoning", "there is no room for it below max_tokens", changes_meaning=True)
         return Limits(max_tokens, _OFF, effort)
     if fitting != budget:
-        ledger.clamped("thinking_budget", "thinking.budget_tokens", f"{budget} tokens leave no room for an answer")
+        ledger.clamped("thinking_budget", "reasoning", f"{budget} tokens leave no room for an answer")
     return Limits(max_tokens, _shown({"type": "enabled", "budget_tokens": fitting}, control), effort)
 
 
@@ -88,7 +88,7 @@ def _effort(control: ReasoningControl, ledger: Ledger) -> str | None:
     if control.effort is None:
         return None
     if control.effort is Effort.MINIMAL:
-        ledger.degraded("effort", "reasoning.effort", "`minimal` is sent as `low`")
+        ledger.degraded("effort", "reasoning", "`minimal` is sent as `low`")
     return _EFFORTS[control.effort]
 
 
@@ -96,7 +96,7 @@ def _effort_alone(control: ReasoningControl, target: Target, ledger: Ledger) -> 
     """Return the effort of a reply for which nobody asked for thought (platform.claude.com/docs/en/build-with-claude/effort)."""
     if control.effort is None or target.dialect.adaptive_thinking:
         return _effort(control, ledger)
-    ledger.dropped("effort", "output_config.effort", "the model knows none")
+    ledger.dropped("effort", "reasoning", "the model knows none")
     return None
 
 
@@ -128,9 +128,7 @@ def encode_sampling(sampling: Sampling, target: Target, ledger: Ledger, *, think
 def _stops(stop: tuple[str, ...], ledger: Ledger) -> list[str]:
     for place, text in enumerate(stop):
         if not text.strip():
-            ledger.dropped(
-                "stop_sequence", f"stop_sequences[{place}]", "the API refuses white space only", changes_meaning=True
-            )
+            ledger.dropped("stop_sequence", f"stop[{place}]", "the API refuses white space only", changes_meaning=True)
     return [text for text in stop if text.strip()]
 
 

@@ -37,7 +37,14 @@ _LEVELS: Final = {
     "HIGH": Effort.HIGH,
     "XHIGH": Effort.XHIGH,
 }
-_TIERS: Final = {"standard": "default", "flex": "flex", "priority": "priority"}
+_TIERS: Final = {
+    "": None,
+    "service_tier_unspecified": None,
+    "unspecified": None,
+    "standard": "default",
+    "flex": "flex",
+    "priority": "priority",
+}
 _TRUE: Final = b"true"
 
 _OWN_FIELDS: Final = {
@@ -106,7 +113,7 @@ def decode_request(body: bytes, ledger: Ledger) -> Request:
         sampling=_sampling(config),
         reasoning=_reasoning(config.thinking_config),
         output=_output(config, extras),
-        service_tier=_TIERS.get((fields.service_tier or "").lower()),
+        service_tier=None if fields.service_tier is None else _tier(fields.service_tier),
         extras=(*_own(fields, config), *extras),
     )
 
@@ -171,6 +178,12 @@ def _reasoning(thinking: ThinkingConfig | None) -> ReasoningControl:
         "disabled" if budget == 0 else "adaptive" if budget < 0 else "enabled"
     )
     return ReasoningControl(mode, budget if budget > 0 else None, effort, visible)
+
+
+def _tier(word: str) -> str | None:
+    if word.lower() not in _TIERS:
+        raise RequestError(f"`serviceTier` is `{word}`", param="serviceTier", hint="standard, flex, priority")
+    return _TIERS[word.lower()]
 
 
 def _output(config: GenerationConfig, extras: list[Extra]) -> OutputFormat | None:

@@ -18,10 +18,11 @@ NAME: Final = "gemini-generate"
 """The protocol's name: the origin of what only it has."""
 
 Number = int | float
+"""A number that should be whole: some clients write `64.0`."""
 _AMOUNT: Final = msgspec.Meta(ge=0, le=2**31 - 1)
 Amount = Annotated[int, _AMOUNT] | Annotated[float, _AMOUNT]
 """What Google calls int32, where it counts something; a whole number may have a point."""
-"""A number that should be whole: some clients write `64.0`."""
+Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 T = TypeVar("T")
 _UNDERSCORED: Final = re.compile("_([a-z0-9])")
@@ -182,8 +183,8 @@ class GenerationConfig(Strict):
     max_output_tokens: Amount | None = None
     stop_sequences: list[str] | str | None = None
     seed: Number | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
     response_mime_type: str | None = None
     response_schema: Raw = Raw()
     response_json_schema: Raw = Raw()

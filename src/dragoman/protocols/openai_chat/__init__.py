@@ -70,5 +70,10 @@ PROTOCOL: Final = Codec(
     hide_usage=HideUsage,
     really=really,
     caches_by_key=True,
-    places=Places("messages", "content", {"schema": "response_format.json_schema.schema"}, answer="content"),
+    places=Places(
+        "messages",
+        "content",
+        {"schema": "response_format.json_schema.schema", "reasoning": "reasoning_effort"},
+        answer="content",
+    ),
 )
