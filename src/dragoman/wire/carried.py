@@ -2,12 +2,34 @@
 
 import json
 import re
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
+import msgspec
 from msgspec import Raw
 
 from dragoman.ir.failures import RequestError
-from dragoman.wire.reading import malformed
+from dragoman.wire.reading import malformed, read_with
+
+Type = msgspec.json.Decoder[Any]
+"""What a field may hold whose value is only carried."""
+
+FLAG: Final[Type] = msgspec.json.Decoder(bool)
+WORD: Final[Type] = msgspec.json.Decoder(str)
+WORDS: Final[Type] = msgspec.json.Decoder(list[str])
+OBJECT: Final[Type] = msgspec.json.Decoder(dict[str, Any])
+OBJECTS: Final[Type] = msgspec.json.Decoder(list[dict[str, Any]])
+ANYTHING: Final[Type] = msgspec.json.Decoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A field that one protocol alone has: its type, and whether a value of it asks for something that may not be left out."""
+
+    type: Type
+    matters: Callable[[bytes], bool] = lambda _: False
+
 
 _LONE_SURROGATE: Final = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
@@ -22,6 +44,12 @@ def object_text(value: Raw, path: str) -> str:
     if "\\u" in text and _LONE_SURROGATE.search(text):
         _refuse_surrogates(value, path)
     return text
+
+
+def typed(value: Raw, kind: Type, path: str) -> Raw:
+    """Return `value`, which stays as it came. Raises RequestError naming what in it is not of its type, or not Unicode."""
+    read_with(kind, value, path, lambda _path, _value: None)
+    return value
 
 
 def checked(value: Raw, path: str) -> Raw:

@@ -177,6 +177,12 @@ def with_block(block: Any) -> dict[str, Any]:
         ({"tools": [5]}, "tools[0]"),
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
         ({"context_management": {"a": "\udfff"}}, "context_management.a"),
+        ({"context_management": 5}, "context_management"),
+        ({"betas": "x"}, "betas"),
+        ({"mcp_servers": {}}, "mcp_servers"),
+        ({"container": 5}, "container"),
+        ({"speed": 5}, "speed"),
+        ({"tools": [{"name": "f", "input_examples": 5}]}, "tools[0].input_examples"),
     ],
 )
 def test_an_error_names_the_field(change: dict[str, Any], field: str) -> None:
@@ -202,6 +208,12 @@ def test_a_schema_that_is_no_object_is_named(schema: Any) -> None:
         ({"type": "text", "text": "\ud83d"}, "text"),
         ({"type": "novel", "x": "\ud83d"}, "x"),
         ({"type": 5}, "type"),
+        ({"type": "search_result", "source": 5, "title": "t", "content": []}, "source"),
+        ({"type": "search_result", "source": "s", "title": {}, "content": []}, "title"),
+        ({"type": "search_result", "source": "s", "title": "t", "content": 5}, "content"),
+        ({"type": "tool_reference", "tool_name": 5}, "tool_name"),
+        ({"type": "server_tool_use", "id": "t", "name": "f", "input": 5}, "input"),
+        ({"type": "tool_use", "id": "t", "name": "f", "caller": 5}, "caller"),
     ],
 )
 def test_an_error_names_the_place_inside_a_block(block: dict[str, Any], field: str) -> None:

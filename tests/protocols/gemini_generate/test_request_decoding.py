@@ -373,6 +373,30 @@ def test_fields_that_only_google_has_are_kept(fields: Any, name: str, matters: b
     assert (extra.origin, extra.name, extra.matters) == ("gemini-generate", name, matters)
 
 
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"cachedContent": 5}, "cachedContent"),
+        ({"safetySettings": "x"}, "safetySettings"),
+        ({"labels": [1]}, "labels"),
+        ({"generationConfig": {"responseModalities": {}}}, "generationConfig.responseModalities"),
+        ({"generationConfig": {"responseLogprobs": "x"}}, "generationConfig.responseLogprobs"),
+        ({"generationConfig": {"speechConfig": 5}}, "generationConfig.speechConfig"),
+        ({"tools": [{"codeExecution": 5}]}, "tools[0].codeExecution"),
+        (
+            {"tools": [{"functionDeclarations": [{"name": "f", "response": 5}]}]},
+            "tools[0].functionDeclarations[0].response",
+        ),
+        ({"toolConfig": {"retrievalConfig": 5}}, "toolConfig.retrievalConfig"),
+        ({"contents": [{"parts": [{"executableCode": 5}]}]}, "contents[0].parts[0].executableCode"),
+    ],
+)
+def test_what_is_wrong_in_them_is_named_as_well(fields: Any, field: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        decoded(**fields)
+    assert caught.value.failure.param == field
+
+
 def test_an_unknown_field_inside_is_reported_with_its_place() -> None:
     ledger = Ledger()
     decoded(ledger, contents=[user({"text": "Hi", "videoMetadata": {"fps": 1}})])

@@ -26,14 +26,19 @@ from dragoman.protocols.anthropic_messages.carried import is_present
 from dragoman.protocols.anthropic_messages.request_blocks import decode_message, decode_system, to_breakpoint
 from dragoman.protocols.anthropic_messages.searching import decode_search
 from dragoman.protocols.anthropic_messages.wire import EXTRA_FIELDS, MATTERS, NAME
-from dragoman.wire.carried import checked, object_text
+from dragoman.wire.carried import FLAG, OBJECTS, WORDS, checked, object_text, typed
 from dragoman.wire.reading import join, read, read_with, require_text
 
 _params: Final = msgspec.json.Decoder(wire.RequestParams)
 _custom_tool: Final = msgspec.json.Decoder(wire.CustomToolParam)
 _typed_tool: Final = msgspec.json.Decoder(wire.TypedTool)
 
-_TOOL_EXTRAS: Final = ("defer_loading", "eager_input_streaming", "input_examples", "allowed_callers")
+_TOOL_EXTRAS: Final = {
+    "defer_loading": FLAG,
+    "eager_input_streaming": FLAG,
+    "input_examples": OBJECTS,
+    "allowed_callers": WORDS,
+}
 _VISIBLE: Final = {"omitted": False, "summarized": True, "updates": True}
 _MODES: Final[dict[str, Literal["enabled", "adaptive", "disabled"]]] = {
     "enabled": "enabled",
@@ -139,7 +144,11 @@ def _function(tool: wire.CustomToolParam, unknown: tuple[Extra, ...], path: str)
     schema = tool.input_schema if is_present(tool.input_schema) else None
     if schema is not None:
         object_text(schema, f"{path}.input_schema")
-    extras = tuple(_extra(name, value, path) for name in _TOOL_EXTRAS if is_present(value := getattr(tool, name)))
+    extras = tuple(
+        _extra(name, typed(value, kind, f"{path}.{name}"), path)
+        for name, kind in _TOOL_EXTRAS.items()
+        if is_present(value := getattr(tool, name))
+    )
     return FunctionTool(
         tool.name, tool.description, schema, tool.strict, to_breakpoint(tool.cache_control), (*extras, *unknown)
     )
@@ -186,7 +195,11 @@ def _known_extras(params: wire.RequestParams) -> list[Extra]:
     values = _carried_of(params)
     if values == _NONE_CARRIED:  # as nearly always, and cheap to see
         return []
-    return [_extra(name, value) for name, value in zip(EXTRA_FIELDS, values, strict=True) if is_present(value)]
+    return [
+        _extra(name, typed(value, kind, name))
+        for (name, kind), value in zip(EXTRA_FIELDS.items(), values, strict=True)
+        if is_present(value)
+    ]
 
 
 def _extra(name: str, value: Raw, path: str = "") -> Extra:

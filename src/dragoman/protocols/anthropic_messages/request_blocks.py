@@ -3,7 +3,7 @@
 from typing import Final, assert_never
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import (
@@ -30,7 +30,7 @@ from dragoman.protocols.anthropic_messages.carried import is_present
 from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.ids import original_id
 from dragoman.protocols.anthropic_messages.wire import NAME
-from dragoman.wire.carried import checked, object_text
+from dragoman.wire.carried import checked, object_text, typed
 from dragoman.wire.reading import UNREADABLE, read
 
 _plain_message: Final = msgspec.json.Decoder(wire.PlainMessage).decode
@@ -68,7 +68,7 @@ def _content(content: str | list[wire.RequestBlock], path: str, ledger: Ledger) 
 def _decode_piecewise(raw: Raw, path: str, ledger: Ledger) -> tuple[Message, bool]:
     """Read a message in which something is unknown, or wrong, block by block."""
     message = read(_any_message, raw, path, ledger)
-    if message.output_config is not UNSET:
+    if message.output_config:
         ledger.dropped(
             "turn_effort", f"{path}.output_config", "effort for one turn; only the request as a whole has one here"
         )
@@ -85,7 +85,7 @@ def _decode_piecewise(raw: Raw, path: str, ledger: Ledger) -> tuple[Message, boo
 def _block_of(raw: Raw, where: str, path: str, place: int, ledger: Ledger) -> Block:
     kind = read(_tag, raw, where, ledger).type
     if kind not in _BLOCK_TYPES:
-        return foreign(kind, checked(raw, where))
+        return _to_foreign(kind, raw, where)
     return _to_block(read(_block, raw, where, ledger), path, place, ledger)
 
 
@@ -107,7 +107,7 @@ _items: Final = msgspec.json.Decoder(list[Raw])
 def _system_block(raw: Raw, where: str, ledger: Ledger) -> Text | Foreign:
     kind = read(_tag, raw, where, ledger).type
     if kind not in _SYSTEM_TYPES:
-        return foreign(kind, checked(raw, where))
+        return _to_foreign(kind, raw, where)
     return _to_text(read(_text_block, raw, where, ledger))
 
 
@@ -116,7 +116,7 @@ def _to_block(block: wire.RequestBlock, path: str, place: int, ledger: Ledger) -
         case wire.TextBlock():
             return _to_text(block)
         case wire.ToolUseBlock(id, name, arguments, cache_control, caller):
-            if is_present(caller) and b'"direct"' not in bytes(caller):
+            if caller is not None and caller.type != "direct":
                 ledger.dropped(
                     "tool_caller", f"{path}.content[{place}].caller", "only Anthropic knows who else may call"
                 )
@@ -136,6 +136,11 @@ def _to_block(block: wire.RequestBlock, path: str, place: int, ledger: Ledger) -
             assert_never(block)
 
 
+def _to_foreign(kind: str, raw: Raw, where: str) -> Foreign:
+    shape = wire.FOREIGN_BLOCKS.get(kind)
+    return foreign(kind, checked(raw, where) if shape is None else typed(raw, shape, where))
+
+
 def _to_result(block: wire.ToolResultBlock, where: str, ledger: Ledger) -> ToolResult:
     content = block.content
     blocks: tuple[Text | Image | Document | Foreign, ...]
@@ -153,7 +158,7 @@ def _to_result(block: wire.ToolResultBlock, where: str, ledger: Ledger) -> ToolR
 def _to_result_block(raw: Raw, where: str, ledger: Ledger) -> Text | Image | Document | Foreign:
     kind = read(_tag, raw, where, ledger).type
     if kind not in _RESULT_TYPES:
-        return foreign(kind, checked(raw, where))
+        return _to_foreign(kind, raw, where)
     block = read(_result_block, raw, where, ledger)
     match block:
         case wire.TextBlock():

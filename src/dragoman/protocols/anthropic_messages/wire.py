@@ -5,12 +5,13 @@ we only carry is `msgspec.Raw`.
 Source: https://platform.claude.com/docs/en/api/messages and the types of the SDK `anthropic` 2.11.0.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from dragoman.ir.request import Effort
+from dragoman.wire.carried import ANYTHING, OBJECT, OBJECTS, WORD, WORDS, Type
 
 NAME: Final = "anthropic-messages"
 """The protocol's name: the origin of what only it has."""
@@ -24,6 +25,12 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The base of a request's shapes: unknown fields are refused, defaults are not written."""
+
+
+class Tag(msgspec.Struct, gc=False):
+    """The little that tells what a block is."""
+
+    type: str
 
 
 # Blocks of a request --------------------------------------------------------------------------------------------------
@@ -105,7 +112,7 @@ class ToolUseBlock(Strict, tag_field="type", tag="tool_use"):
     name: str
     input: Carried = UNSET
     cache_control: CacheControl | None = None
-    caller: Carried = UNSET
+    caller: Tag | None = None
 
 
 class ToolResultBlock(Strict, tag_field="type", tag="tool_result"):
@@ -134,6 +141,39 @@ RequestBlock = (
     TextBlock | ToolUseBlock | ToolResultBlock | ThinkingBlock | ImageBlock | DocumentBlock | RedactedThinkingBlock
 )
 ResultBlock = TextBlock | ImageBlock | DocumentBlock
+
+
+class SearchResultBlock(msgspec.Struct, tag_field="type", tag="search_result"):
+    """What a client found, to be cited. https://platform.claude.com/docs/en/build-with-claude/search-results."""
+
+    source: str
+    title: str
+    content: list[TextBlock]
+
+
+class ToolReferenceBlock(msgspec.Struct, tag_field="type", tag="tool_reference"):
+    """A tool that may be called from here on."""
+
+    tool_name: str
+
+
+class ServerCallBlock(msgspec.Struct):
+    """A call of a tool that Anthropic, or a server of MCP, ran."""
+
+    type: str
+    id: str
+    name: str
+    input: dict[str, Any] = {}
+
+
+FOREIGN_BLOCKS: Final[dict[str, Type]] = {
+    "search_result": msgspec.json.Decoder(SearchResultBlock),
+    "tool_reference": msgspec.json.Decoder(ToolReferenceBlock),
+    "server_tool_use": msgspec.json.Decoder(ServerCallBlock),
+    "mcp_tool_use": msgspec.json.Decoder(ServerCallBlock),
+}
+"""What is read of blocks that no other protocol has and that are told in words."""
+
 Role = Literal["user", "assistant", "system"]
 
 
@@ -149,14 +189,8 @@ class AnyMessage(Strict):
 
     role: Role
     content: str | list[Raw] | None = None
-    output_config: Carried = UNSET
+    output_config: dict[str, Raw] | None = None
     clear_at: str | None = None
-
-
-class Tag(msgspec.Struct, gc=False):
-    """The little that tells what a block is."""
-
-    type: str
 
 
 # Tools and settings of a request --------------------------------------------------------------------------------------
@@ -259,7 +293,7 @@ class RequestParams(Strict):
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     top_k: Count | None = None
     top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    # Fields that no other protocol has: EXTRA_FIELDS below.
+    # Their types are in EXTRA_FIELDS below.
     betas: Carried = UNSET
     billing_policy: Carried = UNSET
     compaction: Carried = UNSET
@@ -277,23 +311,24 @@ class RequestParams(Strict):
     workspace_id: Carried = UNSET
 
 
-EXTRA_FIELDS: Final = (
-    "betas",
-    "billing_policy",
-    "compaction",
-    "container",
-    "context_management",
-    "diagnostics",
-    "fallback_credit_token",
-    "fallbacks",
-    "inference_geo",
-    "mcp_servers",
-    "safeguards",
-    "speed",
-    "thread",
-    "user_profile_id",
-    "workspace_id",
-)
+EXTRA_FIELDS: Final = {
+    "betas": WORDS,
+    "billing_policy": OBJECT,
+    "compaction": OBJECT,
+    "container": msgspec.json.Decoder(str | dict[str, Any]),
+    "context_management": OBJECT,
+    "diagnostics": OBJECT,
+    "fallback_credit_token": ANYTHING,
+    "fallbacks": msgspec.json.Decoder(str | list[dict[str, Any]]),
+    "inference_geo": WORD,
+    "mcp_servers": OBJECTS,
+    "safeguards": ANYTHING,
+    "speed": WORD,
+    "thread": OBJECT,
+    "user_profile_id": WORD,
+    "workspace_id": WORD,
+}
+"""Fields that no other protocol has, with their types."""
 
 MATTERS: Final = {
     "compaction": b"",

@@ -27,7 +27,7 @@ from dragoman.protocols.gemini_generate.wire import (
     is_given,
     read_shape,
 )
-from dragoman.wire.carried import checked, object_text
+from dragoman.wire.carried import OBJECT, checked, object_text, typed
 from dragoman.wire.reading import read
 
 _content: Final = msgspec.json.Decoder(Content)
@@ -285,7 +285,7 @@ def _foreign(part: Part, path: str) -> Foreign | None:
     for field, name in OWN_PARTS.items():
         value: Raw = getattr(part, field)
         if is_given(value):
-            checked(value, path)
+            typed(value, OBJECT, f"{path}.{name}")
             return foreign(name, value, Raw(msgspec.json.encode(part)))
     return None
 

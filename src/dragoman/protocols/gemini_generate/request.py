@@ -3,8 +3,8 @@
 The path names the model and says whether to stream: neither is in the body.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Literal
+from collections.abc import Iterator
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Raw
@@ -16,6 +16,7 @@ from dragoman.protocols.gemini_generate.contents import decode_contents, decode_
 from dragoman.protocols.gemini_generate.tool_decoding import decode_choice, decode_schema, decode_tools, items_of
 from dragoman.protocols.gemini_generate.wire import (
     NAME,
+    Amount,
     Body,
     CountBody,
     GenerationConfig,
@@ -25,6 +26,7 @@ from dragoman.protocols.gemini_generate.wire import (
     is_given,
     read_shape,
 )
+from dragoman.wire.carried import FLAG, OBJECT, WORD, Own, typed
 from dragoman.wire.reading import read_with, require_text
 
 _body: Final = msgspec.json.Decoder(Body)
@@ -45,43 +47,36 @@ _TIERS: Final = {
     "flex": "flex",
     "priority": "priority",
 }
-_TRUE: Final = b"true"
+
+_ENUM: Final = msgspec.json.Decoder(str | int)
+_ENUMS: Final = msgspec.json.Decoder(list[str | int] | str | int)
+_ONE_OR_MORE: Final = msgspec.json.Decoder(list[dict[str, Any]] | dict[str, Any])
+"""Protobuf takes a number for a word of an enumeration, and one value for a list of one."""
 
 _OWN_FIELDS: Final = {
-    "safety_settings": "safetySettings",
-    "cached_content": "cachedContent",
-    "labels": "labels",
-    "store": "store",
-    "continuation_token": "continuationToken",
+    "safety_settings": Own(_ONE_OR_MORE),
+    "cached_content": Own(WORD, lambda _: True),
+    "labels": Own(msgspec.json.Decoder(dict[str, str])),
+    "store": Own(FLAG),
+    "continuation_token": Own(WORD, lambda _: True),
 }
-_OWN_SETTINGS: Final = (
-    "response_logprobs",
-    "logprobs",
-    "response_modalities",
-    "response_format",
-    "media_resolution",
-    "speech_config",
-    "image_config",
-    "audio_timestamp",
-    "audio_transcription_config",
-    "translation_config",
-    "enable_affective_dialog",
-    "enable_enhanced_civic_answers",
-    "routing_config",
-    "model_selection_config",
-)
+_OWN_SETTINGS: Final = {
+    "response_logprobs": Own(FLAG, lambda value: value == b"true"),
+    "logprobs": Own(msgspec.json.Decoder(Amount), lambda value: value != b"0"),
+    "response_modalities": Own(_ENUMS, lambda value: b"IMAGE" in value.upper() or b"AUDIO" in value.upper()),
+    "response_format": Own(_ONE_OR_MORE, lambda _: True),
+    "media_resolution": Own(_ENUM),
+    "speech_config": Own(OBJECT, lambda _: True),
+    "image_config": Own(OBJECT),
+    "audio_timestamp": Own(FLAG),
+    "audio_transcription_config": Own(OBJECT),
+    "translation_config": Own(OBJECT),
+    "enable_affective_dialog": Own(FLAG),
+    "enable_enhanced_civic_answers": Own(FLAG),
+    "routing_config": Own(OBJECT),
+    "model_selection_config": Own(OBJECT),
+}
 """Of `generationConfig`."""
-
-_MATTERS: Final[Mapping[str, Callable[[bytes], bool]]] = {
-    "cached_content": lambda _: True,
-    "continuation_token": lambda _: True,
-    "response_logprobs": lambda value: value == _TRUE,
-    "logprobs": lambda value: value != b"0",
-    "response_modalities": lambda value: b"IMAGE" in value.upper() or b"AUDIO" in value.upper(),
-    "response_format": lambda _: True,
-    "speech_config": lambda _: True,
-}
-"""When a field asks for something that may not be left out."""
 
 
 def decode_request(body: bytes, ledger: Ledger) -> Request:
@@ -130,19 +125,12 @@ def decode_count(body: bytes, ledger: Ledger) -> Request:
 
 
 def _own(fields: Body, config: GenerationConfig) -> Iterator[Extra]:
-    for name, written in _OWN_FIELDS.items():
-        value: Raw = getattr(fields, name)
-        if is_given(value):
-            yield Extra(NAME, written, value, _matters(name, value))
-    for name in _OWN_SETTINGS:
-        value = getattr(config, name)
-        if is_given(value):
-            yield Extra(NAME, f"generationConfig.{camel_cased(name)}", value, _matters(name, value))
-
-
-def _matters(name: str, value: Raw) -> bool:
-    asks = _MATTERS.get(name)
-    return asks is not None and asks(bytes(value))
+    for holder, known, prefix in ((fields, _OWN_FIELDS, ""), (config, _OWN_SETTINGS, "generationConfig.")):
+        for name, own in known.items():
+            value: Raw = getattr(holder, name)
+            if is_given(value):
+                written = prefix + camel_cased(name)
+                yield Extra(NAME, written, typed(value, own.type, written), own.matters(bytes(value)))
 
 
 def _sampling(config: GenerationConfig) -> Sampling:

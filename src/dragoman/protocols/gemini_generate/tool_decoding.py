@@ -1,7 +1,7 @@
 """A client's tools and tool choice to the IR. https://ai.google.dev/api/caching#Tool."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -19,6 +19,7 @@ from dragoman.protocols.gemini_generate.wire import (
     is_given,
     read_shape,
 )
+from dragoman.wire.carried import ANYTHING, FLAG, OBJECT, typed
 from dragoman.wire.reading import join, malformed, read, read_with
 
 _declaration: Final = msgspec.json.Decoder(FunctionDeclaration)
@@ -29,15 +30,13 @@ _any: Final = msgspec.json.Decoder().decode
 
 _DECLARATIONS: Final = "functionDeclarations"
 _SEARCHES: Final = frozenset({"googleSearch", "googleSearchRetrieval"})
+_HOSTED: Final = msgspec.json.Decoder(dict[str, Any] | list[dict[str, Any]])
 _TOOL_EXTRAS: Final = {
-    "response": "response",
-    "response_json_schema": "responseJsonSchema",
-    "behavior": "behavior",
+    "response": OBJECT,
+    "response_json_schema": ANYTHING,
+    "behavior": msgspec.json.Decoder(str | int),
 }
-_CONFIG_EXTRAS: Final = {
-    "retrieval_config": "toolConfig.retrievalConfig",
-    "include_server_side_tool_invocations": "toolConfig.includeServerSideToolInvocations",
-}
+_CONFIG_EXTRAS: Final = {"retrieval_config": OBJECT, "include_server_side_tool_invocations": FLAG}
 
 
 def items_of(raw: Raw, path: str, ledger: Ledger) -> list[tuple[str, Raw]]:
@@ -61,6 +60,7 @@ def _decode_tool(raw: Raw, path: str, ledger: Ledger) -> Iterator[Tool]:
         if not is_given(value):
             continue
         if name != _DECLARATIONS:
+            typed(value, _HOSTED, where)
             yield HostedTool(NAME, name, name, Raw(msgspec.json.encode({name: value})), _search(name, value, where))
             continue
         for place, item in items_of(value, where, ledger):
@@ -77,7 +77,9 @@ def _search(name: str, raw: Raw, path: str) -> WebSearch | None:
 
 def _decode_function(function: FunctionDeclaration, path: str) -> FunctionTool:
     extras = tuple(
-        Extra(NAME, name, value) for field, name in _TOOL_EXTRAS.items() if is_given(value := getattr(function, field))
+        Extra(NAME, name, typed(value, kind, f"{path}.{name}"))
+        for field, kind in _TOOL_EXTRAS.items()
+        if is_given(value := getattr(function, field)) and (name := camel_cased(field))
     )
     if is_given(function.parameters_json_schema):
         schema = decode_schema(function.parameters_json_schema, f"{path}.parametersJsonSchema")
@@ -108,14 +110,17 @@ def decode_choice(config: ToolConfig | None, extras: list[Extra]) -> ToolChoice 
     if config is None:
         return None
     extras += (
-        Extra(NAME, name, value) for field, name in _CONFIG_EXTRAS.items() if is_given(value := getattr(config, field))
+        Extra(NAME, name, typed(value, kind, name))
+        for field, kind in _CONFIG_EXTRAS.items()
+        if is_given(value := getattr(config, field)) and (name := f"toolConfig.{camel_cased(field)}")
     )
     calling = config.function_calling_config
     if calling is None:
         return None
     path = "toolConfig.functionCallingConfig"
     if is_given(calling.stream_function_call_arguments):
-        extras.append(Extra(NAME, f"{path}.streamFunctionCallArguments", calling.stream_function_call_arguments))
+        where = f"{path}.streamFunctionCallArguments"
+        extras.append(Extra(NAME, where, typed(calling.stream_function_call_arguments, FLAG, where)))
     allowed = tuple(calling.allowed_function_names or ()) or None
     match (calling.mode or "AUTO").upper():
         case "AUTO" | "MODE_UNSPECIFIED":

@@ -50,6 +50,7 @@ from dragoman.protocols.openai_chat.wire_parts import (
     UserPart,
 )
 from dragoman.vendors.openai.files import decode_file_data, decode_image_url
+from dragoman.wire.carried import object_text
 
 _Cached = TypeVar("_Cached", bound=Block)
 
@@ -99,7 +100,7 @@ def _decode_part(part: UserPart | AssistantPart, path: str) -> Block:
             blocks = decode_result(part.content, f"{path}.content")
             return ToolResult(part.tool_use_id, blocks, part.is_error, cache=cache_of(part))
         case ToolUsePart():
-            return ToolCall(part.id, part.name, bytes(part.input).decode(), cache=cache_of(part))
+            return ToolCall(part.id, part.name, object_text(part.input, f"{path}.input"), cache=cache_of(part))
         case ThinkingPart():
             return Reasoning((part.thinking,), seal=read_seal(part.signature))
         case _:

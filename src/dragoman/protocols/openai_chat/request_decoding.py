@@ -6,7 +6,7 @@ Messages and tools are decoded one by one, independent of each other. System and
 become the request's system; later ones keep their place.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Final, assert_never
 
@@ -46,6 +46,7 @@ from dragoman.protocols.openai_chat.wire import (
     ORIGIN,
     AssistantMessage,
     Body,
+    Count,
     DeveloperMessage,
     FunctionCall,
     FunctionMessage,
@@ -59,6 +60,7 @@ from dragoman.protocols.openai_chat.wire import (
     is_given,
 )
 from dragoman.protocols.openai_chat.wire_replies import Picture
+from dragoman.wire.carried import FLAG, OBJECT, WORD, WORDS, Own, typed
 from dragoman.wire.reading import read, read_with, require_text
 
 _BODY: Final = msgspec.json.Decoder(Body)
@@ -68,21 +70,21 @@ _PICTURES: Final[msgspec.json.Decoder[list[Picture]]] = msgspec.json.Decoder(lis
 
 _INSTRUCTIONS: Final = (Role.SYSTEM, Role.DEVELOPER)
 
-_OWN_FIELDS: Final[dict[str, Callable[[bytes], bool]]] = {
-    "audio": lambda _: True,
-    "modalities": lambda value: b"audio" in value or b"image" in value,
-    "logprobs": lambda value: value == b"true",
-    "top_logprobs": lambda value: value != b"0",
-    "prediction": lambda _: False,
-    "logit_bias": lambda _: False,
-    "store": lambda _: False,
-    "metadata": lambda _: False,
-    "verbosity": lambda _: False,
-    "moderation": lambda _: False,
-    "prompt_cache_options": lambda _: False,
-    "prompt_cache_retention": lambda _: False,
+_OWN_FIELDS: Final = {
+    "audio": Own(OBJECT, lambda _: True),
+    "modalities": Own(WORDS, lambda value: b"audio" in value or b"image" in value),
+    "logprobs": Own(FLAG, lambda value: value == b"true"),
+    "top_logprobs": Own(msgspec.json.Decoder(Count), lambda value: value != b"0"),
+    "prediction": Own(OBJECT),
+    "logit_bias": Own(msgspec.json.Decoder(dict[str, float])),
+    "store": Own(FLAG),
+    "metadata": Own(OBJECT),
+    "verbosity": Own(WORD),
+    "moderation": Own(OBJECT),
+    "prompt_cache_options": Own(OBJECT),
+    "prompt_cache_retention": Own(WORD),
 }
-"""Fields that only this protocol has, and whether their value asks for something that may not be left out."""
+"""Fields that only this protocol has."""
 _own_values: Final = attrgetter(*_OWN_FIELDS)
 _reasoning_values: Final = attrgetter("reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget")
 _UNSAID: Final = (None,) * 5
@@ -192,7 +194,7 @@ def _decode_assistant(message: AssistantMessage, index: int) -> tuple[Block, ...
     if message.refusal:
         blocks.append(Refusal(message.refusal))
     if is_given(message.audio):
-        blocks.append(Foreign(ORIGIN, "audio", message.audio))
+        blocks.append(Foreign(ORIGIN, "audio", typed(message.audio, OBJECT, f"{path}.audio")))
     if message.function_call:
         blocks.append(ToolCall(_legacy_id(index), message.function_call.name, _arguments(message.function_call)))
     blocks += (
@@ -312,7 +314,7 @@ def _own_extras(body: Body) -> list[Extra]:
     if not any(values):
         return []
     return [
-        Extra(ORIGIN, name, value, matters(bytes(value)))
-        for (name, matters), value in zip(_OWN_FIELDS.items(), values, strict=True)
+        Extra(ORIGIN, name, typed(value, own.type, name), own.matters(bytes(value)))
+        for (name, own), value in zip(_OWN_FIELDS.items(), values, strict=True)
         if is_given(value)
     ]

@@ -25,6 +25,7 @@ from dragoman.protocols.openai_chat.wire import (
     ToolKindOf,
     is_given,
 )
+from dragoman.wire.carried import OBJECT, typed
 from dragoman.wire.reading import read
 
 _KIND: Final = msgspec.json.Decoder(ToolKindOf)
@@ -64,10 +65,10 @@ def _decode_tool(raw: Raw, path: str, ledger: Ledger) -> Tool:
         )
     if is_given(kind.custom):
         custom = read(_CUSTOM, raw, path, ledger).custom
-        return CustomTool(custom.name, custom.description, _given(custom.format))
+        return CustomTool(custom.name, custom.description, _format(custom.format, f"{path}.custom.format"))
     if kind.type == "custom" and not is_given(kind.input_schema):
         flat_custom = read(_FLAT_CUSTOM, raw, path, ledger)
-        return CustomTool(flat_custom.name, flat_custom.description, _given(flat_custom.format))
+        return CustomTool(flat_custom.name, flat_custom.description, _format(flat_custom.format, f"{path}.format"))
     if kind.type in (None, "function", "custom"):
         flat = read(_FLAT_FUNCTION, raw, path, ledger)
         field = "input_schema" if is_given(flat.input_schema) else "parameters"
@@ -89,8 +90,8 @@ def _schema(raw: Raw, path: str) -> Raw | None:
     return raw
 
 
-def _given(raw: Raw) -> Raw | None:
-    return raw if is_given(raw) else None
+def _format(raw: Raw, path: str) -> Raw | None:
+    return typed(raw, OBJECT, path) if is_given(raw) else None
 
 
 def decode_choice(body: Body) -> ToolChoice | None:

@@ -56,7 +56,7 @@ class ToolCallPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: Literal["function", "custom", ""] = "function"
     function: FunctionCall | None = None
     custom: CustomCall | None = None
-    index: Raw = Raw()
+    index: int | None = None
     extra_content: Raw = Raw()
     cache_control: CacheControl | None = None
 

@@ -7,7 +7,7 @@ system; later ones keep their place. What the model said in a row (thought, word
 from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Raw
@@ -34,11 +34,13 @@ from dragoman.protocols.openai_responses.tool_decoding import decode_choice, dec
 from dragoman.protocols.openai_responses.wire import (
     ORIGIN,
     Body,
+    Count,
     ReasoningOptions,
     TextFormat,
     TextOptions,
     is_given,
 )
+from dragoman.wire.carried import ANYTHING, FLAG, OBJECT, OBJECTS, WORD, Own, typed
 from dragoman.wire.reading import read_with, require_text
 
 ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -50,25 +52,26 @@ _TEXT: Final = msgspec.json.Decoder(TextOptions)
 _INSTRUCTIONS: Final = (Role.SYSTEM, Role.DEVELOPER)
 _LOGPROBS: Final = "message.output_text.logprobs"
 
-_OWN_FIELDS: Final[dict[str, Callable[[bytes], bool]]] = {
-    "background": lambda _: True,
-    "conversation": lambda _: True,
-    "prompt": lambda _: True,
-    "top_logprobs": lambda _: True,
-    "max_tool_calls": lambda _: False,
-    "truncation": lambda _: False,
-    "context_management": lambda _: False,
-    "moderation": lambda _: False,
-    "access_programs": lambda _: False,
-    "image": lambda _: False,
-    "prompt_cache_options": lambda _: False,
-    "prompt_cache_retention": lambda _: False,
-    "stream_options": lambda _: False,
-    "metadata": lambda _: False,
-    "client_metadata": lambda _: False,
-    "personality": lambda _: False,
+_COUNT: Final = msgspec.json.Decoder(Count)
+_OWN_FIELDS: Final = {
+    "background": Own(FLAG, lambda _: True),
+    "conversation": Own(msgspec.json.Decoder(str | dict[str, Any]), lambda _: True),
+    "prompt": Own(OBJECT, lambda _: True),
+    "top_logprobs": Own(_COUNT, lambda _: True),
+    "max_tool_calls": Own(_COUNT),
+    "truncation": Own(msgspec.json.Decoder(Literal["auto", "disabled"])),
+    "context_management": Own(OBJECTS),
+    "moderation": Own(OBJECT),
+    "access_programs": Own(ANYTHING),
+    "image": Own(ANYTHING),
+    "prompt_cache_options": Own(OBJECT),
+    "prompt_cache_retention": Own(WORD),
+    "stream_options": Own(OBJECT),
+    "metadata": Own(msgspec.json.Decoder(dict[str, str])),
+    "client_metadata": Own(OBJECT),
+    "personality": Own(ANYTHING),
 }
-"""Fields that only this protocol has, and whether their value asks for something that may not be left out."""
+"""Fields that only this protocol has."""
 
 _SAYING_NOTHING: Final = {
     "background": b"false",
@@ -222,7 +225,7 @@ def _decode_reasoning(raw: Raw, unknown: Callable[[str, Raw], None], extras: lis
         return ReasoningControl()
     options = read_with(_REASONING, raw, "reasoning", unknown)
     extras += (
-        Extra(ORIGIN, f"reasoning.{name}", value)
+        Extra(ORIGIN, f"reasoning.{name}", typed(value, WORD, f"reasoning.{name}"))
         for name in ("context", "mode")
         if is_given(value := getattr(options, name))
     )
@@ -248,9 +251,10 @@ def _own_extras(body: Body, options: TextOptions) -> Iterator[Extra]:
     values = _own_values(body)
     for name, value in compress(zip(_OWN_FIELDS, values, strict=True), values):
         if is_given(value) and bytes(value) != _SAYING_NOTHING.get(name):
-            yield Extra(ORIGIN, name, value, _OWN_FIELDS[name](bytes(value)))
+            own = _OWN_FIELDS[name]
+            yield Extra(ORIGIN, name, typed(value, own.type, name), own.matters(bytes(value)))
     if is_given(options.verbosity):
-        yield Extra(ORIGIN, "text.verbosity", options.verbosity)
+        yield Extra(ORIGIN, "text.verbosity", typed(options.verbosity, WORD, "text.verbosity"))
     include = [name for name in body.include or () if name != ENCRYPTED]
     if include:
         yield Extra(ORIGIN, "include", Raw(msgspec.json.encode(include)), _LOGPROBS in include)

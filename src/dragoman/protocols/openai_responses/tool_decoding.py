@@ -31,6 +31,7 @@ from dragoman.protocols.openai_responses.wire import (
     WebSearchItem,
     is_given,
 )
+from dragoman.wire.carried import FLAG, OBJECT, WORDS, typed
 from dragoman.wire.reading import read, read_with
 
 _KIND: Final = msgspec.json.Decoder(ToolKind)
@@ -41,7 +42,7 @@ _SEARCH: Final = msgspec.json.Decoder(WebSearchItem)
 _TOOL_SEARCH: Final = msgspec.json.Decoder(ToolSearchItem)
 _CHOICE: Final = msgspec.json.Decoder(str | NamedChoice)
 
-_TOOL_EXTRAS: Final = ("defer_loading", "allowed_callers", "output_schema")
+_TOOL_EXTRAS: Final = {"defer_loading": FLAG, "allowed_callers": WORDS, "output_schema": OBJECT}
 _MODES: Final[dict[str, Literal["auto", "any", "none"]]] = {"auto": "auto", "none": "none", "required": "any"}
 
 
@@ -73,7 +74,7 @@ def _decode_tool(raw: Raw, path: str, ledger: Ledger, namespace: Namespace | Non
             yield _function(raw, path, ledger, namespace)
         case "custom":
             custom = read(_CUSTOM, raw, path, ledger)
-            text_format = custom.format if is_given(custom.format) else None
+            text_format = typed(custom.format, OBJECT, f"{path}.format") if is_given(custom.format) else None
             yield CustomTool(custom.name, custom.description, text_format, namespace)
         case "namespace":
             group = read(_NAMESPACE, raw, path, ledger)
@@ -96,7 +97,11 @@ def _function(raw: Raw, path: str, ledger: Ledger, namespace: Namespace | None) 
     schema = item.parameters if is_given(item.parameters) else None
     if schema is not None and not bytes(schema).lstrip().startswith(b"{"):
         raise RequestError(f"`{path}.parameters`: Expected `object`", param=f"{path}.parameters")
-    extras = tuple(Extra(ORIGIN, name, value) for name in _TOOL_EXTRAS if is_given(value := getattr(item, name)))
+    extras = tuple(
+        Extra(ORIGIN, name, typed(value, kind, f"{path}.{name}"))
+        for name, kind in _TOOL_EXTRAS.items()
+        if is_given(value := getattr(item, name))
+    )
     return FunctionTool(item.name, item.description, schema, item.strict, extras=extras, namespace=namespace)
 
 
