@@ -288,6 +288,17 @@ def test_limits_and_sampling() -> None:
             encoded(**fields)
 
 
+def test_numbers_that_google_has_no_room_for_are_made_to_fit() -> None:
+    large = Sampling(seed=2**62 + 5)
+    assert encoded(sampling=large)["generationConfig"] == {"seed": 6}
+    assert codes(HI, sampling=large) == ["seed"]
+    assert codes(HI, sampling=Sampling(seed=-7)) == []
+    ledger = Ledger()
+    body = json.loads(PROTOCOL.encode_request(Request("m", (HI,), max_tokens=2**53), Target("p", "m"), ledger))
+    assert body["generationConfig"] == {"maxOutputTokens": 2**31 - 1}
+    assert [loss.code for loss in ledger] == ["max_tokens"]
+
+
 @pytest.mark.parametrize(
     ("dialect", "control", "config"),
     [

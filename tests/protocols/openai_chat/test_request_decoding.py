@@ -497,6 +497,12 @@ def test_unknown_fields_inside_are_reported_by_their_path() -> None:
         ({"tools": [7]}, "tools[0]"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
         ({"response_format": {"type": "xml"}}, "response_format.type"),
+        ({"seed": 10**400}, "seed"),
+        ({"seed": 2**63}, "seed"),
+        ({"top_k": 10**30}, "top_k"),
+        ({"top_k": -2}, "top_k"),
+        ({"n": 10**30}, "n"),
+        ({"top_logprobs": 10**30}, "top_logprobs"),
         ({"logprobs": "zzz"}, "logprobs"),
         ({"top_logprobs": "zzz"}, "top_logprobs"),
         ({"store": 5}, "store"),
@@ -522,6 +528,11 @@ def test_what_is_wrong_is_named(body: dict[str, Any], field: str) -> None:
     with pytest.raises(RequestError) as caught:
         PROTOCOL.decode_request(data, Ledger())
     assert caught.value.failure.param == field
+
+
+def test_seeds_of_64_bits_and_vllms_word_for_all_tokens_are_read() -> None:
+    sampling = decoded(seed=-(2**63), top_k=-1).sampling
+    assert (sampling.seed, sampling.top_k) == (-(2**63), None)
 
 
 def test_a_body_of_responses_is_told_where_to_go() -> None:

@@ -436,6 +436,11 @@ def test_unknown_fields_are_kept_at_the_top_and_reported_inside() -> None:
         ({"metadata": 5}, "metadata"),
         ({"metadata": {"a": 5}}, "metadata[...]"),
         ({"max_tool_calls": "x"}, "max_tool_calls"),
+        ({"max_tool_calls": 10**400}, "max_tool_calls"),
+        (
+            {"input": [{"type": "local_shell_call", "id": "c", "action": {"command": [], "timeout_ms": 10**400}}]},
+            "input[0].action.timeout_ms",
+        ),
         ({"top_logprobs": "x"}, "top_logprobs"),
         ({"truncation": "some"}, "truncation"),
         ({"background": "x"}, "background"),

@@ -31,6 +31,7 @@ RECORDED: Final = (
     LossNote(
         "schema", "Keywords of a schema that Google's subset of JSON Schema lacks, where the model takes nothing else."
     ),
+    LossNote("seed", "A seed of more than 32 bits: folded, so that it still gives the same answer each time."),
     LossNote("service_tier", "A tier that the API does not have."),
     LossNote("signature_placeholder", "Past calls that this model has not signed get the documented placeholder."),
     LossNote("stop", "Stop sequences beyond the five that are allowed."),

@@ -12,7 +12,7 @@ from dragoman.protocols.gemini_generate.content_encoding import ContentWriter
 from dragoman.protocols.gemini_generate.history import arrange
 from dragoman.protocols.gemini_generate.thinking import encode_thinking
 from dragoman.protocols.gemini_generate.tool_encoding import encode_choice, encode_schema, encode_tools
-from dragoman.protocols.gemini_generate.wire import NAME
+from dragoman.protocols.gemini_generate.wire import GREATEST, NAME
 
 Json = dict[str, Any]
 _MOST_STOPS: Final = 5
@@ -85,9 +85,10 @@ def _limit(request: Request, target: Target, ledger: Ledger) -> Json:
         return {}
     if limit == 0:
         raise UnsupportedError("`max_tokens` is 0, and the model cannot answer with nothing", param="max_tokens")
-    if target.max_output is not None and limit > target.max_output:
-        ledger.clamped("max_tokens", "max_tokens", f"the model gives {target.max_output} tokens at most")
-        limit = target.max_output
+    most = GREATEST if target.max_output is None else target.max_output
+    if limit > most:
+        ledger.clamped("max_tokens", "max_tokens", f"the model gives {most} tokens at most")
+        limit = most
     return {"maxOutputTokens": limit}
 
 
@@ -102,11 +103,21 @@ def _sampling(request: Request, target: Target, ledger: Ledger) -> Json:
             ledger.dropped("sampling", name, "the model takes no sampling settings")
         else:
             config[written] = value
+    if "seed" in config:
+        config["seed"] = _seed(config["seed"], ledger)
     if sampling.stop:
         if len(sampling.stop) > _MOST_STOPS:
             ledger.dropped("stop", "stop", f"{_MOST_STOPS} stop sequences are allowed", changes_meaning=True)
         config["stopSequences"] = sampling.stop[:_MOST_STOPS]
     return config
+
+
+def _seed(seed: int, ledger: Ledger) -> int:
+    """Return a seed that fits: folded, a large one still gives the same answer each time."""
+    if -GREATEST <= seed <= GREATEST:
+        return seed
+    ledger.degraded("seed", "seed", f"it is folded into the numbers up to {GREATEST}")
+    return seed % GREATEST
 
 
 def _format(output: OutputFormat | None, target: Target, system: list[str], ledger: Ledger) -> Json:

@@ -17,11 +17,13 @@ from dragoman.wire.reading import read
 NAME: Final = "gemini-generate"
 """The protocol's name: the origin of what only it has."""
 
-Number = int | float
-"""A number that should be whole: some clients write `64.0`."""
-_AMOUNT: Final = msgspec.Meta(ge=0, le=2**31 - 1)
+GREATEST: Final = 2**31 - 1
+"""Of what Google calls int32, as all its whole numbers are. They may have a point: some clients write `64.0`."""
+_NUMBER: Final = msgspec.Meta(ge=-(2**31), le=GREATEST, multiple_of=1)
+_AMOUNT: Final = msgspec.Meta(ge=0, le=GREATEST, multiple_of=1)
+Number = Annotated[int, _NUMBER] | Annotated[float, _NUMBER]
 Amount = Annotated[int, _AMOUNT] | Annotated[float, _AMOUNT]
-"""What Google calls int32, where it counts something; a whole number may have a point."""
+"""One that counts something."""
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 T = TypeVar("T")

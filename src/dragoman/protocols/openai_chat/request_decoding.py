@@ -247,7 +247,7 @@ def _decode_sampling(body: Body) -> Sampling:
     return Sampling(
         body.temperature,
         body.top_p,
-        body.top_k,
+        None if body.top_k == -1 else body.top_k,
         (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
         body.seed,
         body.frequency_penalty,

@@ -17,6 +17,9 @@ ORIGIN: Final = "openai-chat"
 """This protocol's name, which marks its extras, foreign blocks and seals."""
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+TopK = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
+"""vLLM's clients say -1 for all tokens, which is what nobody else has to ask for."""
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
 
@@ -56,7 +59,7 @@ class ToolCallPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: Literal["function", "custom", ""] = "function"
     function: FunctionCall | None = None
     custom: CustomCall | None = None
-    index: int | None = None
+    index: Count | None = None
     extra_content: Raw = Raw()
     cache_control: CacheControl | None = None
 
@@ -315,10 +318,10 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_completion_tokens: Count | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    top_k: int | None = None
+    top_k: TopK | None = None
     stop: str | list[str] | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
-    seed: int | None = None
+    seed: Seed | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     response_format: ResponseFormat | None = None

@@ -8,6 +8,8 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Raw
 
+from dragoman.protocols.openai_responses.wire import Count
+
 Status = Literal["in_progress", "completed", "incomplete", "searching", "failed", "generating"]
 
 
@@ -150,7 +152,7 @@ class ShellAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     command: list[str]
     type: Literal["exec"] | msgspec.UnsetType = msgspec.UNSET
     env: dict[str, str] | None = None
-    timeout_ms: int | None = None
+    timeout_ms: Count | None = None
     user: str | None = None
     working_directory: str | None = None
 
