@@ -156,6 +156,10 @@ def with_block(block: Any) -> dict[str, Any]:
     }
 
 
+def based(kind: str, media_type: str, data: str) -> dict[str, Any]:
+    return {"type": kind, "source": {"type": "base64", "media_type": media_type, "data": data}}
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -202,6 +206,18 @@ def test_a_schema_that_is_no_object_is_named(schema: Any) -> None:
     [
         ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": 5}}, "source.data"),
         ({"type": "image", "source": {"type": "ftp"}}, "source.type"),
+        (based("image", "image/png", "not base64!!"), "source.data"),
+        (based("image", "image/png", ""), "source.data"),
+        (based("image", "text/plain", "AA=="), "source.media_type"),
+        (based("document", "", "AA=="), "source.media_type"),
+        (
+            {"type": "tool_result", "tool_use_id": "t", "content": [based("image", "a", "AA==")]},
+            "content[0].source.media_type",
+        ),
+        (
+            {"type": "document", "source": {"type": "content", "content": [based("image", "image/png", "?")]}},
+            "source.content[0].source.data",
+        ),
         ({"type": "tool_use", "id": "t", "name": "f", "input": []}, "input"),
         ({"type": "tool_use", "id": "t", "name": "f", "input": {"a": ["\ud800"]}}, "input.a[0]"),
         ({"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": 1}]}, "content[0].text"),

@@ -440,6 +440,14 @@ def test_an_unknown_field_inside_is_reported_with_its_place() -> None:
             "generationConfig.thinkingConfig.thinkingLevel",
         ),
         (b'{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"topK":"x"}}', "generationConfig.topK"),
+        (
+            b'{"contents":[{"parts":[{"inlineData":{"mimeType":"","data":"iVBORw0KGgo="}}]}]}',
+            "contents[0].parts[0].inlineData.mimeType",
+        ),
+        (
+            b'{"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":"not base64!!"}}]}]}',
+            "contents[0].parts[0].inlineData.data",
+        ),
         (b'{"contents":[{"parts":[{"text":"a"}]}],"serviceTier":"golden"}', "serviceTier"),
         (b'{"contents":[{"parts":[{"text":"\\ud800"}]}]}', "contents[0].parts[0].text"),
         (b'{"contents":[{"parts":[{"text":"\xff"}]}]}', None),

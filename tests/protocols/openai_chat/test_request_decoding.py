@@ -38,6 +38,7 @@ from dragoman.protocols.openai_chat import PROTOCOL
 from tests.protocols.openai_chat.support import Json, codes, decoded
 
 PNG = "iVBORw0KGgo="
+URL = "data:image/png;base64,"
 
 
 def parts(*content: Json) -> tuple[Any, ...]:
@@ -528,6 +529,29 @@ def test_what_is_wrong_is_named(body: dict[str, Any], field: str) -> None:
     with pytest.raises(RequestError) as caught:
         PROTOCOL.decode_request(data, Ledger())
     assert caught.value.failure.param == field
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        ({"type": "image_url", "image_url": {"url": URL + "not it!"}}, "image_url.url"),
+        ({"type": "image_url", "image_url": URL}, "image_url"),
+        ({"type": "input_audio", "input_audio": {"data": "?", "format": "wav"}}, "input_audio.data"),
+        ({"type": "file", "file": {"file_data": "?", "filename": "a.pdf"}}, "file.file_data"),
+        ({"type": "image", "source": {"type": "base64", "media_type": "a/b", "data": "AA=="}}, "source.media_type"),
+        ({"type": "document", "source": {"type": "base64", "media_type": "a/b", "data": ""}}, "source.data"),
+    ],
+)
+def test_bytes_that_are_none_are_named(part: Json, field: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parts(part)
+    assert caught.value.failure.param == f"messages[0].content[0].{field}"
+
+
+def test_a_text_file_may_be_empty() -> None:
+    file = {"filename": "a.txt", "file_data": "data:text/plain;base64,"}
+    (block,) = parts({"type": "file", "file": file})
+    assert block == Document(PlainText(""), "a.txt")
 
 
 def test_seeds_of_64_bits_and_vllms_word_for_all_tokens_are_read() -> None:

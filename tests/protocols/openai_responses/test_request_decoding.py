@@ -418,6 +418,22 @@ def test_unknown_fields_are_kept_at_the_top_and_reported_inside() -> None:
         ({"input": [{"role": "user", "content": [{"type": "nothing"}]}]}, "input[0].content[0].type"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0].image_url"),
         ({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "input[0].content[0].file_data"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,?"}]}]},
+            "input[0].content[0].image_url",
+        ),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "?", "filename": "a.pdf"}]}]},
+            "input[0].content[0].file_data",
+        ),
+        (
+            {
+                "input": [
+                    {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}
+                ]
+            },
+            "input[0].content[0].input_audio.data",
+        ),
         ({"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
         ({"input": [{}]}, "input[0].type"),
         ({"input": [7]}, "input[0]"),

@@ -31,6 +31,7 @@ from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.ids import original_id
 from dragoman.protocols.anthropic_messages.wire import NAME
 from dragoman.wire.carried import checked, object_text, typed
+from dragoman.wire.media import require_type, standard_base64
 from dragoman.wire.reading import UNREADABLE, read
 
 _plain_message: Final = msgspec.json.Decoder(wire.PlainMessage).decode
@@ -129,9 +130,9 @@ def _to_block(block: wire.RequestBlock, path: str, place: int, ledger: Ledger) -
         case wire.RedactedThinkingBlock(data):
             return Reasoning(is_redacted=True, seal=sealing.received(data, sealing.REDACTED))
         case wire.ImageBlock():
-            return _to_image(block)
+            return _to_image(block, f"{path}.content[{place}]")
         case wire.DocumentBlock():
-            return _to_document(block)
+            return _to_document(block, f"{path}.content[{place}]")
         case _:
             assert_never(block)
 
@@ -164,9 +165,9 @@ def _to_result_block(raw: Raw, where: str, ledger: Ledger) -> Text | Image | Doc
         case wire.TextBlock():
             return _to_text(block)
         case wire.ImageBlock():
-            return _to_image(block)
+            return _to_image(block, where)
         case wire.DocumentBlock():
-            return _to_document(block)
+            return _to_document(block, where)
         case _:
             assert_never(block)
 
@@ -177,14 +178,17 @@ def _to_text(block: wire.TextBlock) -> Text:
     return Text(block.text, to_citations(block.citations), to_breakpoint(block.cache_control))
 
 
-def _to_image(block: wire.ImageBlock) -> Image:
-    return Image(_to_source(block.source), cache=to_breakpoint(block.cache_control))
+def _to_image(block: wire.ImageBlock, where: str) -> Image:
+    return Image(_to_source(block.source, f"{where}.source", "image/"), cache=to_breakpoint(block.cache_control))
 
 
-def _to_source(source: wire.Base64Source | wire.UrlSource | wire.FileSource) -> Base64Data | UrlData | FileId:
+def _to_source(
+    source: wire.Base64Source | wire.UrlSource | wire.FileSource, where: str, family: str = ""
+) -> Base64Data | UrlData | FileId:
     match source:
         case wire.Base64Source(media_type, data):
-            return Base64Data(media_type, data)
+            require_type(media_type, f"{where}.media_type", family)
+            return Base64Data(media_type, standard_base64(data, f"{where}.data"))
         case wire.UrlSource(url):
             return UrlData(url)
         case wire.FileSource(file_id):
@@ -193,7 +197,7 @@ def _to_source(source: wire.Base64Source | wire.UrlSource | wire.FileSource) -> 
             assert_never(source)
 
 
-def _to_document(block: wire.DocumentBlock) -> Document:
+def _to_document(block: wire.DocumentBlock, where: str) -> Document:
     source: Base64Data | UrlData | FileId | PlainText | BlockContent
     match block.source:
         case wire.TextSource(data):
@@ -202,12 +206,17 @@ def _to_document(block: wire.DocumentBlock) -> Document:
             source = BlockContent((Text(text),))
         case wire.ContentSource(list(blocks)):
             source = BlockContent(
-                tuple(_to_text(item) if isinstance(item, wire.TextBlock) else _to_image(item) for item in blocks)
+                tuple(
+                    _to_text(item)
+                    if isinstance(item, wire.TextBlock)
+                    else _to_image(item, f"{where}.source.content[{place}]")
+                    for place, item in enumerate(blocks)
+                )
             )
         case wire.ContentSource():
             source = BlockContent(())
         case wire.Base64Source() | wire.UrlSource() | wire.FileSource() as file:
-            source = _to_source(file)
+            source = _to_source(file, f"{where}.source")
         case _:
             assert_never(block.source)
     return Document(

@@ -156,7 +156,7 @@ class _History:
             return self._result(part.function_response, place, f"{path}.functionResponse")
         if part.inline_data is not None:
             self._note_name(part.inline_data.display_name, f"{path}.inlineData")
-            return decode_blob(part.inline_data)
+            return decode_blob(part.inline_data, f"{path}.inlineData")
         if part.file_data is not None:
             return decode_file(part.file_data)
         if part.function_call is not None:
@@ -178,7 +178,7 @@ class _History:
     def _seen(self, part: ResponsePart, path: str) -> list[Seen]:
         if part.inline_data is not None:
             self._note_name(part.inline_data.display_name, f"{path}.inlineData")
-            return [decode_blob(part.inline_data)]
+            return [decode_blob(part.inline_data, f"{path}.inlineData")]
         return [decode_file(part.file_data)] if part.file_data is not None else []
 
     def _called(self, response: FunctionResponse, place: str) -> str:

@@ -24,11 +24,11 @@ from dragoman.ir.request import (
     UrlData,
 )
 from dragoman.protocols.gemini_generate.wire import NAME, Blob, FileData, Part
+from dragoman.wire.media import require_type, standard_base64
 
 Json = dict[str, Any]
 Seen = Image | Document | Audio | Foreign
 
-_STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
 _AUDIO_FORMATS: Final = {"audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp4": "m4a"}
 _AUDIO_TYPES: Final = {"mp3": "audio/mp3", "m4a": "audio/mp4"}
 _GOOGLE_ONLY: Final = ("gs://", "files/", "https://generativelanguage.googleapis.com/")
@@ -50,10 +50,14 @@ _TYPES_BY_ENDING: Final = {
 # From a client --------------------------------------------------------------------------------------------------------
 
 
-def decode_blob(blob: Blob) -> Seen:
-    """Return what the bytes of a part are."""
-    kind, data = blob.mime_type.lower(), blob.data.translate(_STANDARD_ALPHABET)
+def decode_blob(blob: Blob, path: str) -> Seen:
+    """Return what the bytes of the part at `path` are. Raises RequestError when they are no base64, or of no type."""
+    kind = blob.mime_type.lower()
     family = kind.partition("/")[0]
+    require_type(kind, f"{path}.mimeType")
+    if family == "text" and not blob.data:
+        return Document(PlainText(""), blob.display_name)
+    data = standard_base64(blob.data, f"{path}.data")
     if family == "image":
         return Image(Base64Data(kind, data))
     if family == "audio":

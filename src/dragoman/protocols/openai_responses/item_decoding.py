@@ -59,6 +59,7 @@ from dragoman.protocols.openai_responses.wire_items import (
     ThoughtPart,
 )
 from dragoman.vendors.openai.files import decode_file_data, decode_image_url, decode_url
+from dragoman.wire.media import standard_base64
 from dragoman.wire.reading import UNREADABLE, read_with
 
 T = TypeVar("T")
@@ -239,7 +240,7 @@ def _decode_result_part(part: ResultPart, path: str) -> Text | Image | Document 
         case InputFile():
             return _decode_file(part, path, cache)
         case InputAudio(input_audio=audio):
-            return Audio(audio.data, audio.format)
+            return Audio(standard_base64(audio.data, f"{path}.input_audio.data"), audio.format)
         case _:
             assert_never(part)
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from dragoman.ir.failures import RequestError
 from dragoman.ir.request import Base64Data, PlainText, UrlData
+from dragoman.wire.media import standard_base64
 
 _MEDIA_TYPES: Final = {
     "pdf": "application/pdf",
@@ -47,7 +48,7 @@ def decode_image_url(url: str, path: str) -> Base64Data | UrlData:
     data = decode_data_url(url, path)
     if not data.media_type.startswith("image/"):
         raise RequestError(f"`{path}` is a data URL of the type `{data.media_type}`, not of an image", param=path)
-    return data
+    return Base64Data(data.media_type, standard_base64(data.data, path))
 
 
 def decode_url(url: str, path: str) -> UrlData:
@@ -60,6 +61,9 @@ def decode_url(url: str, path: str) -> UrlData:
 def decode_file_data(data: str, filename: str | None, path: str) -> Base64Data | PlainText:
     """Return a file's content: a data URL, or bare base64 whose type the name tells. Text comes as text."""
     source = decode_data_url(data, path) if is_data_url(data) else Base64Data(_media_type_of(filename, path), data)
+    if not source.data and source.media_type.startswith("text/"):
+        return PlainText("")  # an empty file
+    source = Base64Data(source.media_type, standard_base64(source.data, path))
     text = plain_text(source)
     return source if text is None else PlainText(text)
 
