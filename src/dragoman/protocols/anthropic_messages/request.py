@@ -177,7 +177,7 @@ def _reasoning(params: wire.RequestParams, extras: list[Extra]) -> ReasoningCont
         _MODES[thinking.type],
         thinking.budget_tokens,
         effort,
-        _VISIBLE.get(thinking.display) if thinking.display else None,
+        _VISIBLE[thinking.display] if thinking.display else None,
         thinking.display,
     )
 

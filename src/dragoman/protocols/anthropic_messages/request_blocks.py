@@ -5,6 +5,7 @@ from typing import Final, assert_never
 import msgspec
 from msgspec import Raw
 
+from dragoman.ir.failures import RequestError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import (
     Base64Data,
@@ -74,6 +75,8 @@ def _decode_piecewise(raw: Raw, path: str, ledger: Ledger) -> tuple[Message, boo
             "turn_effort", f"{path}.output_config", "effort for one turn; only the request as a whole has one here"
         )
     content = message.content
+    if content is None and message.role != "system":
+        raise RequestError(f"`{path}.content`: Field required", param=f"{path}.content")
     if isinstance(content, str):
         blocks: tuple[Block, ...] = (Text(content),) if content else ()
     else:

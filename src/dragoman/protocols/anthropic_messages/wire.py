@@ -185,7 +185,10 @@ class PlainMessage(Strict):
 
 
 class AnyMessage(Strict):
-    """A message whose blocks are looked at one by one. `output_config` and `clear_at` belong to role `system`."""
+    """A message whose blocks are looked at one by one.
+
+    `output_config` and `clear_at` belong to role `system`, whose messages may have nothing else.
+    """
 
     role: Role
     content: str | list[Raw] | None = None
@@ -250,7 +253,7 @@ class ThinkingParam(Strict, gc=False):
 
     type: Literal["enabled", "adaptive", "disabled", "auto", "between_tools"]
     budget_tokens: Count | None = None
-    display: str | None = None
+    display: Literal["summarized", "omitted", "updates"] | None = None
 
 
 class FormatParam(Strict):
