@@ -50,7 +50,11 @@ WRONG = {
     b'{"name":': "not valid JSON",
     b" ": "`body` is empty",
     b"[1]": "object",
-    b'{"name":"x","value":' + b"[" * 20_000 + b"]" * 20_000 + b"}": "nested too deeply",
+    b'{"name":"x","value":' + b"[" * 20_000 + b"]" * 20_000 + b"}": "`value` is nested too deeply",
+    b'{"name":"[[{\\"[","value":[[1]],"a_b" : [' + b'{"c":' * 20_000: "`a_b` is nested too deeply",
+    b'{"name":"x","value":["' + b"x" * 500_000 + b'"' + b",[0" * 20_000: "`body` is nested too deeply",
+    b'{"name":"x","\\ud800":1}': "`body` contains a lone surrogate",
+    b'{"name":"x","value":{"a":{"\\ud800":1}}}': "`value.a` contains a lone surrogate",
 }
 
 

@@ -471,6 +471,24 @@ def test_a_count_is_of_contents_or_of_a_whole_request() -> None:
 
 
 @pytest.mark.parametrize(
+    ("inner", "field"),
+    [
+        (5, "generateContentRequest"),
+        ({"contents": [{"parts": [{"text": 5}]}]}, "generateContentRequest.contents[0].parts[0].text"),
+        ({}, "generateContentRequest.contents"),
+        ({"contents": [HELLO], "generationConfig": {"topK": "x"}}, "generateContentRequest.generationConfig.topK"),
+        ({"contents": [HELLO], "\ud800": 1}, "generateContentRequest"),
+    ],
+)
+def test_what_is_wrong_with_a_request_to_be_counted_is_named_from_the_body_on(inner: Any, field: str) -> None:
+    assert PROTOCOL.decode_count is not None
+    with pytest.raises(RequestError) as caught:
+        PROTOCOL.decode_count(json.dumps({"generateContentRequest": inner}).encode(), Ledger())
+    assert caught.value.failure.param == field
+    assert f"`{field}`" in caught.value.failure.message
+
+
+@pytest.mark.parametrize(
     "body",
     [
         (

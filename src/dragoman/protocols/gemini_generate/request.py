@@ -26,8 +26,8 @@ from dragoman.protocols.gemini_generate.wire import (
     is_given,
     read_shape,
 )
-from dragoman.wire.carried import FLAG, OBJECT, WORD, Own, typed
-from dragoman.wire.reading import read_with, require_text
+from dragoman.wire.carried import FLAG, OBJECT, WORD, Own, object_text, typed
+from dragoman.wire.reading import join, read_with, require_text
 
 _body: Final = msgspec.json.Decoder(Body)
 _count_body: Final = msgspec.json.Decoder(CountBody)
@@ -118,10 +118,24 @@ def decode_count(body: bytes, ledger: Ledger) -> Request:
     require_text(body)
     fields = read_shape(_count_body, Raw(body), "", ledger)
     if is_given(fields.generate_content_request):
-        return decode_request(bytes(fields.generate_content_request), ledger)
+        return _decode_within(fields.generate_content_request, "generateContentRequest", ledger)
     messages: tuple[Message, ...] = decode_contents(items_of(fields.contents, "contents", ledger), ledger)
     system: tuple[Text, ...] = decode_system(fields.system_instruction, ledger)
     return Request("", messages, system=system, tools=decode_tools(fields.tools, ledger))
+
+
+def _decode_within(raw: Raw, path: str, ledger: Ledger) -> Request:
+    """Return the request at `path` in a body; what is wrong with it is named from the body on."""
+    object_text(raw, path)
+    try:
+        return decode_request(bytes(raw), ledger)
+    except RequestError as error:
+        failure = error.failure
+        inner = failure.param or "body"
+        where = join(path, failure.param or "")
+        message = failure.message.replace(f"`{inner}", f"`{where}")
+        error.failure = msgspec.structs.replace(failure, param=where, message=message)
+        raise
 
 
 def _own(fields: Body, config: GenerationConfig) -> Iterator[Extra]:
