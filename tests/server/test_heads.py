@@ -82,6 +82,14 @@ def test_what_is_not_plain_is_not_learned(data: bytes, fields: list[tuple[bytes,
     assert KnownHead.learn(data, fields, {}) is None
 
 
+def test_an_application_that_changes_its_headers_changes_no_other_requests() -> None:
+    fields = FIELDS.copy()
+    head = KnownHead.learn(request(b"body"), fields, {})
+    assert head is not None
+    fields[:] = [(b"x-key", b"another's")]
+    assert head.scope(4)["headers"] == FIELDS
+
+
 # --- over a connection ------------------------------------------------------------------------------------------------
 
 
@@ -111,8 +119,10 @@ ELSEWHERE = ONE.replace(b"/a", b"/d")
 CHUNKED = b"POST /a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 GET = b"GET /a HTTP/1.1\r\nhost: here\r\n\r\n"
 UPGRADE = ONE.replace(b"host: here", b"connection: upgrade\r\nupgrade: websocket")
+WITHOUT_UPGRADE = UPGRADE.replace(b"upgrade: websocket\r\n", b"")
 BODIES = [b"", b"{}", b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\nno", b"x" * 70_000]
-REQUESTS = [head % len(body) + body for head in (ONE, OTHER, ELSEWHERE, UPGRADE) for body in BODIES] + [CHUNKED, GET]
+HEADS = (ONE, OTHER, ELSEWHERE, UPGRADE, WITHOUT_UPGRADE)
+REQUESTS = [head % len(body) + body for head in HEADS for body in BODIES] + [CHUNKED, GET]
 
 
 async def answered(client: Client, count: int) -> None:
@@ -164,11 +174,17 @@ def test_an_application_is_told_the_same_as_on_fresh_connections(
         ([ONE % 2 + b"{}", OTHER % 2 + b"{}", OTHER % 0, ONE % 0, ONE % 0], 2),
         ([CHUNKED, ONE % 0, GET, ONE % 0], 1),
         ([ONE.replace(b"one", b"%d" % n) % 0 for n in range(9)] + [ONE % 0] * 3, 0),
+        ([UPGRADE % 0, WITHOUT_UPGRADE % 0, WITHOUT_UPGRADE % 0], 1),
     ],
-    ids=["alike", "of other lengths", "changing", "others between", "always another"],
+    ids=["alike", "of other lengths", "changing", "others between", "always another", "not as the client wrote it"],
 )
 def test_heads_are_known_from_the_second_time_on_and_not_looked_for_in_vain(requests: list[bytes], known: int) -> None:
     assert asyncio.run(told_of(requests, None, at_once=False)).known == known
+
+
+def test_a_request_that_asked_for_another_protocol_leaves_nothing_to_the_next_one() -> None:
+    requests = [UPGRADE % 0, WITHOUT_UPGRADE % 0, WITHOUT_UPGRADE % 0]
+    assert asyncio.run(told_of(requests, None, at_once=False)).told == [told_alone(data) for data in requests]
 
 
 def test_nothing_is_served_after_the_last_request() -> None:

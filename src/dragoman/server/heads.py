@@ -46,7 +46,8 @@ class KnownHead:
         is_plain = lines == data.count(b"\n", 0, end) == len(fields) and names.count(b"content-length") == 1
         if not is_plain or not _NOT_PLAIN.isdisjoint(names):
             return None
-        return cls(data[: length.start(1)], data[length.end(1) : end + 4], fields, scope)
+        # The application was given the list itself, to do with it what it likes.
+        return cls(data[: length.start(1)], data[length.end(1) : end + 4], fields.copy(), scope)
 
     def body_of(self, data: bytes) -> bytes | None:
         """Return the body of `data` when that is this head again with the whole body behind it, and nothing else."""

@@ -381,7 +381,8 @@ class HttpProtocol(asyncio.Protocol):
         headers = self._upgrade
         fields = [b"%b: %b" % field for field in headers if field[0] != b"upgrade"]
         self._parser = HttpRequestParser(self)
-        self.data_received(b"\r\n".join((line, *fields, b"", b"")))
+        # A view: what the client did not write is no head to know again.
+        self.data_received(memoryview(b"\r\n".join((line, *fields, b"", b""))))
         exchange = self._queue[-1][0] if self._queue else self._running
         if exchange is not None and self._parser is not None:
             # The application sees what the client wrote.
