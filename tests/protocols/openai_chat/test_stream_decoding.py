@@ -308,6 +308,11 @@ def test_an_event_named_error_is_one() -> None:
     assert failure_of(chunk({"content": "x"}), stream).failure.message == "gone"
 
 
+def test_an_event_named_error_is_one_when_it_looks_like_the_words_before_it() -> None:
+    words = [chunk({"content": word}) for word in "abc"]
+    assert failure_of(*words, b"event: error\n" + chunk({"content": "gone"})).failure.kind is FailureKind.UPSTREAM_ERROR
+
+
 def test_a_null_error_is_none() -> None:
     assert streamed(chunk({"content": "x"}, error=None), ended()).blocks == (Text("x"),)
 

@@ -9,6 +9,8 @@ there; nothing ends before the stream does, because a finished-looking argument 
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import Raw
+
 from dragoman.codec import NOTHING_MORE, Source
 from dragoman.ir.events import (
     ArgumentsDelta,
@@ -118,6 +120,9 @@ class ChatStreamDecoder:
         if self._is_over:
             return _NOTHING
         data = frame.data
+        if frame.event == "error":
+            error = chunk_of(data).error
+            return self._fail(error if is_given(error) else data)
         # Most deltas are more words of what is open.
         if self._text is not None:
             if text := self._texts.read(data):
@@ -127,11 +132,8 @@ class ChatStreamDecoder:
         if data.startswith(_DONE):
             return self._end()
         chunk = chunk_of(data)
-        if chunk.error or frame.event == "error":
-            error = chunk.error if is_given(chunk.error) else data if frame.event == "error" else None
-            if error is not None:
-                self._is_over = True
-                return (ReplyFailed(decode_error(error)),)
+        if chunk.error and is_given(chunk.error):
+            return self._fail(chunk.error)
         if chunk.usage is not None:
             self._usage = self._usage.merged(decode_usage(chunk.usage))
         if not chunk.choices:
@@ -173,6 +175,10 @@ class ChatStreamDecoder:
         return self._end() if self._finish_word and not self._is_over else _NOTHING
 
     # The course of a reply
+
+    def _fail(self, error: Raw | bytes) -> Sequence[Event]:
+        self._is_over = True
+        return (ReplyFailed(decode_error(error)),)
 
     def _start(self, chunk: Chunk, events: list[Event]) -> None:
         self._is_started = True
