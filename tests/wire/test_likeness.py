@@ -103,6 +103,13 @@ def test_an_event_that_says_more_is_not_learned() -> None:
     assert likeness.read(more) is None
 
 
+def test_an_event_of_several_lines_is_not_learned() -> None:
+    likeness = Likeness(text_alone)
+    lines = b'{"id":"e",\n"text":"once"}'
+    likeness.learn(lines, "once")
+    assert likeness.read_all(b"data: %b\n\n" % lines) == ([], 0)
+
+
 def test_a_text_in_another_spelling_is_not_taken_for_another_field() -> None:
     likeness = Likeness(text_alone)
     slash = b'{"id":"/","text":"\\/"}'

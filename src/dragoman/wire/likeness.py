@@ -70,7 +70,8 @@ class Likeness:
 
     def learn(self, data: bytes, text: str) -> None:
         """Take note of an event that had to be parsed, and turned out to hold nothing but `text`."""
-        if not self._patience:
+        # A line break between the fields ends a line of the stream: such an event looks otherwise there than here.
+        if not self._patience or b"\n" in data:
             return
         self._patience -= 1
         written = msgspec.json.encode(text)

@@ -313,6 +313,12 @@ def test_an_event_named_error_is_one_when_it_looks_like_the_words_before_it() ->
     assert failure_of(*words, b"event: error\n" + chunk({"content": "gone"})).failure.kind is FailureKind.UPSTREAM_ERROR
 
 
+def test_a_line_that_is_no_field_stays_none_behind_events_of_several_lines() -> None:
+    rest = b'"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
+    broken = failure_of(*[b"data: {\ndata: " + rest] * 3, b"data: {\n" + rest)
+    assert broken.failure.kind is FailureKind.UPSTREAM_INVALID
+
+
 def test_a_null_error_is_none() -> None:
     assert streamed(chunk({"content": "x"}, error=None), ended()).blocks == (Text("x"),)
 
