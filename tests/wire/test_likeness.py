@@ -110,6 +110,22 @@ def test_an_event_of_several_lines_is_not_learned() -> None:
     assert likeness.read_all(b"data: %b\n\n" % lines) == ([], 0)
 
 
+@pytest.mark.parametrize(("before", "after"), [(5_000, 0), (0, 5_000), (1, 1)])
+def test_blanks_around_a_text_are_not_what_is_looked_for(before: int, after: int) -> None:
+    """To look for a long row of them from its end in another one takes as long as the product of both."""
+    likeness = Likeness(text_alone)
+    likeness.learn(b'{"id":"e","text":%b"once"%b}' % (b" " * before, b"\t" * after), "once")
+    data = b'data: {"id":"e","text":"a"}\n\ndata: {"id":"e","text":  "b" }\n\n'
+    assert likeness.read_all(data) == (["a", "b"], len(data))
+
+
+@pytest.mark.parametrize(("size", "text"), [(900, "once"), (1_100, None)])
+def test_an_event_with_much_around_its_text_is_not_learned(size: int, text: str | None) -> None:
+    likeness = Likeness(text_alone)
+    likeness.learn(event("once", id="e" * size), "once")
+    assert likeness.read(event("once", id="e" * size)) == text
+
+
 def test_a_text_in_another_spelling_is_not_taken_for_another_field() -> None:
     likeness = Likeness(text_alone)
     slash = b'{"id":"/","text":"\\/"}'

@@ -14,6 +14,8 @@ _PROBED: Final = "\x00 a text that nobody sends"
 _PROBE: Final = msgspec.json.encode(_PROBED)
 _AT_ONCE: Final = 2048
 """Bytes that are cut apart at a time: to look for a long separator in more, CPython prepares itself anew for each."""
+_MOST_AROUND: Final = 1024
+"""Bytes around a text that are worth learning: the time that it takes to look for them in a packet grows with both sizes."""
 _string_of: Final = msgspec.json.Decoder(str).decode
 _NONE: Final[tuple[list[str], int]] = ([], 0)
 
@@ -76,8 +78,10 @@ class Likeness:
         self._patience -= 1
         written = msgspec.json.encode(text)
         before, found, after = data.partition(written)
+        # Blanks around a text are read with it: nobody can have long rows of them looked for.
+        before, after = before.rstrip(), after.lstrip()
         self._before, self._after = before, after
-        self._is_known = bool(found) and self._is_place_of_text()
+        self._is_known = bool(found) and len(before) + len(after) <= _MOST_AROUND and self._is_place_of_text()
         self._head = self._opening + before
         self._tail = after + b"\n\n"
         self._seam = self._tail + self._head
