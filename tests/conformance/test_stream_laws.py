@@ -11,7 +11,6 @@ from dragoman.codec import Audience, Codec, Source
 from dragoman.ir.collecting import collect
 from dragoman.ir.events import (
     ArgumentsDelta,
-    BlockEnd,
     BlockStart,
     Event,
     ReasoningDelta,
@@ -22,7 +21,7 @@ from dragoman.ir.events import (
 )
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.ir.grammar import Guard, State
-from dragoman.ir.reply import Finish, Reply
+from dragoman.ir.reply import Reply
 from dragoman.ir.request import Reasoning, Text, ToolCall
 from dragoman.protocols import discover
 from dragoman.receiver import Receiver
@@ -63,60 +62,6 @@ def assert_one_legal_reply(events: Sequence[Event]) -> None:
 def test_any_split_of_the_bytes_gives_the_same_events(codec: Codec, events: list[Event], places: list[int]) -> None:
     data = encoded(codec, events)
     assert received(codec, cut(data, places)) == received(codec, [data])
-
-
-class Plain(Receiver):
-    """A receiver that takes no short cut."""
-
-    def _take(self, batch: bytes, events: list[Event]) -> None:
-        self._decode(self._framing.feed(batch), events)
-
-
-ODD = [
-    b": a comment",
-    b'event: ping\ndata: {"type": "ping"}',
-    b"data: {",
-    b"data:\ndata:",
-    b"id: 7",
-    b"\r\n",
-    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"x"},"n":1}',
-    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"\n}}',
-    b'data: {"id":"r","choices":[{"index":0,"delta":{"content":"x","tool_calls":null},"finish_reason":null}]}',
-    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":""}}',
-]
-"""What may stand between the events of a burst that are alike."""
-
-
-@codecs
-@given(
-    words=st.lists(
-        texts | st.sampled_from(["tok ", '"', "\\", '","text":"', "\n\ndata: ", "}}"]), min_size=1, max_size=50
-    ),
-    odd=st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(ODD)), max_size=2),
-    damage=st.none() | st.tuples(st.integers(0, 10**6), st.integers(0, 9), st.binary(max_size=3)),
-    places=st.lists(st.integers(0, 10**6), max_size=4),
-)
-def test_a_burst_says_what_its_events_say_one_by_one(
-    codec: Codec,
-    words: list[str],
-    odd: list[tuple[int, bytes]],
-    damage: tuple[int, int, bytes] | None,
-    places: list[int],
-) -> None:
-    thought: list[Event] = [BlockStart(0, Reasoning()), *(ReasoningDelta(0, word) for word in words), BlockEnd(0)]
-    said: list[Event] = [BlockStart(1, Text("")), *(TextDelta(1, word) for word in words), BlockEnd(1)]
-    pieces = encoded(codec, [ReplyStart("r", "model-1"), *thought, *said, ReplyEnd(Finish.DONE)]).split(b"\n\n")
-    for place, piece in odd:
-        pieces.insert(place % len(pieces), piece)
-    data = b"\n\n".join(pieces)
-    if damage is not None:
-        place, size, other = damage[0] % len(data), damage[1], damage[2]
-        data = data[:place] + other + data[place + size :]
-    plain = Plain(codec, SOURCE)
-    expected = plain.feed(data)
-    expected += plain.flush()
-    assert received(codec, [data]) == expected
-    assert received(codec, cut(data, places)) == expected
 
 
 @codecs
@@ -188,9 +133,6 @@ def test_a_partial_tool_call_is_never_completed(codec: Codec, events: list[Event
 @given(word=texts)
 def test_a_delta_leaves_in_the_step_it_came_in(codec: Codec, word: str) -> None:
     """What the encoder is given is readable, whole, in what it returns at once; so is what the decoder is given."""
-    from dragoman.ir.events import ReplyStart
-    from dragoman.ir.request import Reasoning, Text
-
     deltas: list[tuple[BlockStart, Event]] = [
         (BlockStart(0, Text("")), TextDelta(0, word)),
         (BlockStart(0, Reasoning()), ReasoningDelta(0, word)),

@@ -59,6 +59,19 @@ def test_usage_of_start_and_end_is_put_together() -> None:
     assert reply(start, *TEXT, ending(), STOP).usage == Usage(9, 4, None, 5)
 
 
+def test_a_block_at_an_index_that_was_used_has_its_own_words() -> None:
+    words = [more(0, type="text_delta", text=word) for word in "abc"]
+    again = (opening(0, type="text", text=""), *words, closing(0))
+    events = (START, TEXT[0], *words, closing(0), *again, ending(), STOP)
+    assert reply(*events).blocks == (Text("abc"), Text("abc"))
+
+
+def test_words_that_come_alternately_for_two_blocks_stay_apart() -> None:
+    openings = [opening(index, type="text", text="") for index in (0, 1)]
+    words = [more(index, type="text_delta", text=text) for _ in range(9) for index, text in enumerate("ab")]
+    assert reply(START, *openings, *words, ending(), STOP).blocks == (Text("a" * 9), Text("b" * 9))
+
+
 def test_pings_unknown_events_and_unknown_deltas_are_skipped() -> None:
     odd = ({"type": "novelty", "x": 1}, more(0, type="novel_delta", x=1))
     got = reply(START, PING, TEXT[0], *odd, *TEXT[1:], PING, ending(), STOP)

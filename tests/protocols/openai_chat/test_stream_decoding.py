@@ -319,6 +319,20 @@ def test_a_line_that_is_no_field_stays_none_behind_events_of_several_lines() -> 
     assert broken.failure.kind is FailureKind.UPSTREAM_INVALID
 
 
+@pytest.mark.parametrize("place", ["chunk", "choice"])
+def test_the_figures_beside_words_are_the_last_ones(place: str) -> None:
+    """Also where figures come again: whatever tells some is read whole, and not as words alone."""
+
+    def telling(count: int) -> bytes:
+        usage = {"prompt_tokens": count, "completion_tokens": count}
+        if place == "chunk":
+            return chunk({"content": "a"}, usage=usage)
+        return chunk(choices=[{"index": 0, "delta": {"content": "a"}, "usage": usage}])
+
+    words = [telling(count) for count in (1, 2, 3, 4, 5, 6, 5)]
+    assert streamed(*words, ended()).usage == Usage(5, None, None, 5)
+
+
 def test_a_null_error_is_none() -> None:
     assert streamed(chunk({"content": "x"}, error=None), ended()).blocks == (Text("x"),)
 
