@@ -30,6 +30,11 @@ class Kept:
         self._socket.close()
 
     def ask(self, **changes: object) -> tuple[int, Any]:
+        """Ask for a whole reply."""
+        status, data = self.exchange(**changes)
+        return status, json.loads(data)
+
+    def exchange(self, **changes: object) -> tuple[int, bytes]:
         body = {"model": "demo/echo", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]} | changes
         data = json.dumps(body).encode()
         lines = (
@@ -43,7 +48,7 @@ class Kept:
         self._socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
         reply = http.client.HTTPResponse(self._socket, method="POST")
         reply.begin()
-        return reply.status, json.loads(reply.read())
+        return reply.status, reply.read()
 
 
 def test_a_key_that_is_taken_back_opens_nothing_on_a_connection_that_used_it() -> None:
@@ -107,3 +112,12 @@ def test_a_session_that_the_body_names_is_that_of_its_own_request(messages_upstr
             user = json.dumps({"session_id": session})
             assert kept.ask(model="messages/echo", metadata={"user_id": user})[0] == 200
             assert messages_upstream.last.headers["x-session"] == session
+
+
+def test_a_whole_reply_is_asked_for_as_one_after_a_stream_and_a_stream_after_it(chat_upstream: RunningUpstream) -> None:
+    settings = provider("openai-chat", chat_upstream.base_url)
+    with RunningGateway({"chat": settings}) as gateway, Kept(gateway) as kept:
+        for streams in (True, False, False, True, True, False):
+            status, _ = kept.exchange(model="chat/echo", stream=streams)
+            wanted = "text/event-stream" if streams else "application/json"
+            assert (status, chat_upstream.last.headers["accept"]) == (200, wanted)
