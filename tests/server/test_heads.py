@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dragoman.server.connection import KNOWN_HEAD, Message, Receive, Scope, Send
 from dragoman.server.heads import KnownHead
-from tests.server.test_http_protocol import Client, connected, serving
+from tests.server.test_http_protocol import PATIENCE, Client, connected, serving
 
 HEAD = b"POST /v1 HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\nX-Key: k\r\n\r\n"
 FIELDS = [(b"host", b"here"), (b"content-length", b"4"), (b"x-key", b"k")]
@@ -185,6 +185,31 @@ def test_heads_are_known_from_the_second_time_on_and_not_looked_for_in_vain(requ
 def test_a_request_that_asked_for_another_protocol_leaves_nothing_to_the_next_one() -> None:
     requests = [UPGRADE % 0, WITHOUT_UPGRADE % 0, WITHOUT_UPGRADE % 0]
     assert asyncio.run(told_of(requests, None, at_once=False)).told == [told_alone(data) for data in requests]
+
+
+@pytest.mark.parametrize(
+    ("beginning", "told"),
+    [
+        (b"POST /more HTTP/1.1\r\nx-more: ", ("/more", b"{}")),
+        (b"POST /more HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(ONE % 2 + b"{}"), ("/more", ONE % 2 + b"{}")),
+    ],
+    ids=["a head", "a body"],
+)
+def test_a_known_head_within_another_request_is_a_part_of_that(beginning: bytes, told: tuple[str, bytes]) -> None:
+    """Who answered it would serve a request that a proxy in front has never seen."""
+
+    async def check() -> None:
+        app = Told()
+        async with serving(app) as served, connected(served) as client:
+            for data in [ONE % 2 + b"{}"] * 2:
+                await client.ask(data)
+            await client.send(beginning)
+            await asyncio.sleep(0.02)
+            await client.ask(ONE % 2 + b"{}")
+        assert app.known == 1
+        assert [(scope["path"], body) for scope, body in app.told[2:]] == [told]
+
+    asyncio.run(asyncio.wait_for(check(), PATIENCE))
 
 
 def test_nothing_is_served_after_the_last_request() -> None:
