@@ -3,7 +3,7 @@
 The events of a streamed answer repeat ids, names and a model around a few letters each; most of the cost of reading them was that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +17,7 @@ _AT_ONCE: Final = 2048
 _MOST_AROUND: Final = 1024
 """Bytes around a text that are worth learning: the time that it takes to look for them in a packet grows with both sizes."""
 _string_of: Final = msgspec.json.Decoder(str).decode
-_NONE: Final[tuple[list[str], int]] = ([], 0)
+_NONE: Final[tuple[Sequence[str], int]] = ((), 0)
 
 
 class Likeness:
@@ -47,7 +47,7 @@ class Likeness:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
-    def read_all(self, packet: bytes) -> tuple[list[str], int]:
+    def read_all(self, packet: bytes) -> tuple[Sequence[str], int]:
         """Return the texts of the events like the learned one with which `packet` begins, and how many bytes they are.
 
         None, and 0 bytes, when one of them is not like it after all.
