@@ -126,6 +126,15 @@ def test_an_event_with_much_around_its_text_is_not_learned(size: int, text: str 
     assert likeness.read(event("once", id="e" * size)) == text
 
 
+@pytest.mark.parametrize("spelled", [rb'"\u00e9t\u00e9 \/"', rb'"\u00E9t\u00E9 /"', '"\u00e9t\\u00e9 /"'.encode()])
+def test_a_text_is_learned_in_any_spelling(spelled: bytes) -> None:
+    likeness = Likeness(text_alone)
+    event = b'{"unread":"\xff","id":"e","text":%b,"n":0}'
+    likeness.learn(event % spelled, "\u00e9t\u00e9 /")
+    assert likeness.read(event % spelled) == "\u00e9t\u00e9 /"
+    assert likeness.read(event % b'"other"') == "other"
+
+
 def test_a_text_in_another_spelling_is_not_taken_for_another_field() -> None:
     likeness = Likeness(text_alone)
     slash = b'{"id":"/","text":"\\/"}'

@@ -3,6 +3,7 @@
 The events of a streamed answer repeat ids, names and a model around a few letters each; most of the cost of reading them was that.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ _AT_ONCE: Final = 2048
 _MOST_AROUND: Final = 1024
 """Bytes around a text that are worth learning: the time that it takes to look for them in a packet grows with both sizes."""
 _string_of: Final = msgspec.json.Decoder(str).decode
+_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _NONE: Final[tuple[Sequence[str], int]] = ((), 0)
 
 
@@ -76,8 +78,7 @@ class Likeness:
         if not self._patience or b"\n" in data:
             return
         self._patience -= 1
-        written = msgspec.json.encode(text)
-        before, found, after = data.partition(written)
+        before, found, after = data.partition(_spelling(text, data))
         # Blanks around a text are read with it: nobody can have long rows of them looked for.
         before, after = before.rstrip(), after.lstrip()
         self._before, self._after = before, after
@@ -92,6 +93,26 @@ class Likeness:
         except msgspec.DecodeError:
             # What looked like the text began at one string's end and ended at another one's beginning.
             return False
+
+
+def _spelling(text: str, data: bytes) -> bytes:
+    """Return how `data` writes `text`: many servers escape more than they have to."""
+    usual = msgspec.json.encode(text)
+    if usual in data or b"\\" not in data:
+        return usual
+    for string in _STRINGS.finditer(data):
+        if string.start() > _MOST_AROUND:
+            break
+        if _says(string[0], text):
+            return string[0]
+    return usual
+
+
+def _says(string: bytes, text: str) -> bool:
+    try:
+        return _string_of(string) == text
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
 
 
 def _split(packet: bytes, start: int, end: int, seam: bytes) -> list[bytes]:
