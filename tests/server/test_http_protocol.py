@@ -938,12 +938,18 @@ async def _describe(client: Client, method: str) -> list[object]:
     """Read replies to the end of the connection: status, headers without framing, whether it closes, body."""
     replies: list[object] = []
     while True:
+        reading = asyncio.ensure_future(client.reply(method))
+        await asyncio.wait({reading}, timeout=0.2)
+        for _ in range(20):  # under load what is under way needs turns of the loop and not time
+            if not reading.done():
+                await asyncio.sleep(0.01)
+        if not reading.done():
+            reading.cancel()
+            return [*replies, "open"]
         try:
-            status, headers, body = await asyncio.wait_for(client.reply(method), 0.3)
+            status, headers, body = reading.result()
         except asyncio.IncompleteReadError as cut:
             return [*replies, ("cut", cut.partial)] if cut.partial else [*replies, "end"]
-        except TimeoutError:
-            return [*replies, "open"]
         framing = ("content-length", "transfer-encoding", "connection")
         plain = {name: value for name, value in headers.items() if name not in framing}
         replies.append((status, plain, headers.get("connection"), body))
