@@ -109,6 +109,14 @@ def test_whoever_listens_for_others_makes_a_key(words: tuple[str, ...]) -> None:
             assert httpx2.get(f"{url}/v1/models", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize("words", [("serve", "--host", "0.0.0.0"), ("server-openai",)])
+def test_an_empty_key_opens_no_gateway(words: tuple[str, ...]) -> None:
+    command = [str(COMMAND), *words, "--port", "0", "--key", ""]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=30, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("dragoman: --key: the server has an empty `key`\nhint: ")
+
+
 def test_a_key_of_ones_own_is_not_printed() -> None:
     with serving("--host", "0.0.0.0", "--port", "0", "--key", "my-own-key-0123456789") as served:
         url = served.read_until(r"listens on http://0\.0\.0\.0:(\d+)$")[1]

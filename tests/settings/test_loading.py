@@ -378,3 +378,37 @@ def test_a_variable_for_no_setting_of_a_provider_is_told_the_settings(tmp_path: 
 def test_a_mistake_in_a_flag_is_told_as_the_flag(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"--port: `server\.port` is `-1`"):
         read(tmp_path, "", server__port=-1)
+
+
+@pytest.mark.parametrize("key", ["", "  ", "\\t\\n\u2003"])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[server]\nport = 1\nkeys = ["good", "KEY"]\n', "FILE:3: the server has an empty `key`"),
+        ('[server]\nkeys = [{ key = "KEY" }]\n', "FILE:2: the server has an empty `key`"),
+        ('[[server.keys]]\nname = "ci"\nkey = "KEY"\n', "FILE:3: the server has an empty `key`"),
+        (CHAT + 'api_key = "KEY"\n', "FILE:4: provider `chat` has an empty `api_key`"),
+        ('[claude]\noauth_token = "KEY"\n', "FILE:2: the Claude back end has an empty `oauth_token`"),
+    ],
+)
+def test_an_empty_key_is_no_key(tmp_path: Path, text: str, told: str, key: str) -> None:
+    hint = "\nhint: write the key itself, or `env:NAME`, or leave it out"
+    assert complaint(tmp_path, text.replace("KEY", key)) == told + hint
+
+
+@pytest.mark.parametrize("keys", ['[""]', '["good", " "]', '[{"key": ""}]'])
+def test_an_empty_key_in_a_variable_is_no_key(tmp_path: Path, keys: str) -> None:
+    told = complaint(tmp_path, "", {"DRAGOMAN_SERVER_KEYS": keys})
+    assert told.startswith("DRAGOMAN_SERVER_KEYS: the server has an empty `key`\nhint: ")
+
+
+def test_an_empty_key_in_a_flag_is_no_key(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^--key: the server has an empty `key`\n"):
+        read(tmp_path, "", server__keys=[""])
+
+
+@pytest.mark.parametrize("blank", [" ", ",", " , "])
+def test_a_variable_that_names_nothing_does_not_take_the_files_keys_away(tmp_path: Path, blank: str) -> None:
+    told = complaint(tmp_path, '[server]\nkeys = ["good"]\n', {"DRAGOMAN_SERVER_KEYS": blank})
+    assert told == "DRAGOMAN_SERVER_KEYS: is set, and names nothing\nhint: unset it; an empty list is `[]`"
+    assert read(tmp_path, '[server]\nkeys = ["good"]\n', {"DRAGOMAN_SERVER_KEYS": ""}).server.keys

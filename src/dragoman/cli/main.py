@@ -251,7 +251,7 @@ def server_openai(
     flags = {
         "server.host": host,
         "server.port": port,
-        "server.keys": [key] if key else None,
+        "server.keys": None if key is None else [key],
         "server.first_byte_timeout_s": timeout,
         "server.idle_timeout_s": timeout,
     }

@@ -109,5 +109,8 @@ def _parsed(variable: str, text: str, field: str, kind: Any) -> object:  # noqa:
         given = "" if field in SECRET_FIELDS else f"`{text}`: "
         raise SettingsError(given + continued(str(error)), where=variable) from None
     if shape is tuple:
-        return [part.strip() for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if not parts:
+            raise SettingsError("is set, and names nothing", where=variable, hint="unset it; an empty list is `[]`")
+        return parts
     return text

@@ -17,6 +17,8 @@ from dragoman.settings.records import AGENTS, ALIAS_PRESET, Settings
 FILE_NAME: Final = "dragoman.toml"
 SECTIONS: Final = ("server", "providers", "aliases", "routes", "claude", "opencode")
 _TOML_HINT: Final = 'a setting is `name = value` below its `[table]`, and a text stands in quotes: `host = "127.0.0.1"`'
+_FLAGS: Final = {"server.keys": "--key"}
+"""The flags that are not called as the setting is."""
 _AT_LINE: Final = re.compile(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -51,7 +53,7 @@ def load(
         if value is not None:
             place = tuple(name.split("."))
             _put(table, place, value)
-            elsewhere[place] = f"--{place[-1].replace('_', '-')}"
+            elsewhere[place] = _FLAGS.get(name) or f"--{place[-1].replace('_', '-')}"
     return Reader(origin, environ).settings(table)
 
 

@@ -66,7 +66,7 @@ class Reader:
         server = self._record(table, Server, path)
         keys: list[Key] = []
         for index, key in enumerate(server.keys):
-            found = self._found(key.key, (*path, "keys", index, "key"), "the server")
+            found = self._key(key.key, (*path, "keys", index, "key"), "the server")
             if found in [other.key for other in keys]:
                 raise self._origin.fault((*path, "keys", index), f"`server.keys[{index}]` is there already")
             keys.append(msgspec.structs.replace(key, key=found))
@@ -91,7 +91,7 @@ class Reader:
         token = claude.oauth_token
         return msgspec.structs.replace(
             claude,
-            oauth_token=token and self._found(token, (*path, "oauth_token"), "the Claude back end"),
+            oauth_token=token and self._key(token, (*path, "oauth_token"), "the Claude back end"),
             environment={
                 name: self._found(value, (*path, "environment", name), "the Claude back end")
                 for name, value in claude.environment.items()
@@ -127,7 +127,7 @@ class Reader:
         who = f"provider `{name}`"
         return msgspec.structs.replace(
             provider,
-            api_key=provider.api_key and self._found(provider.api_key, (*path, "api_key"), who),
+            api_key=provider.api_key and self._key(provider.api_key, (*path, "api_key"), who),
             headers={
                 header.lower(): self._found(value, (*path, "headers", header), who)
                 for header, value in provider.headers.items()
@@ -203,6 +203,14 @@ class Reader:
         is_shown = isinstance(value, (str, int, float)) and not SECRET_FIELDS.intersection(parts)
         given = f" is `{msgspec.json.encode(value).decode()}`" if is_shown else ""
         return self._origin.fault(here, f"`{dotted(here)}`{given}: {continued(problem)}", hint)
+
+    def _key(self, secret: Secret, path: faults.Path, who: str) -> Secret:
+        """Return a key. An empty one is none: of the server's it would let everybody in, of a provider's sign in nobody."""
+        found = self._found(secret, path, who)
+        if not found.reveal().strip():
+            hint = "write the key itself, or `env:NAME`, or leave it out"
+            raise self._origin.fault(path, f"{who} has an empty `{path[-1]}`", hint)
+        return found
 
     def _found(self, secret: Secret, path: faults.Path, who: str) -> Secret:
         """Return what an `env:NAME` stands for."""
