@@ -5,7 +5,7 @@ import gc
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -394,6 +394,57 @@ def test_a_reply_before_the_end_of_the_body_arrives_whole(run: Run, closes: bool
     run(check)
 
 
+async def early(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer what is unknown before its body has come, anything else with its body."""
+    if scope["path"] != "/unknown":
+        await echo(scope, receive, send)
+        return
+    await send(start(404, length(b"no")))
+    await send(piece(b"no"))
+
+
+def framed(body: bytes, *, is_chunked: bool) -> bytes:
+    """Return what follows a request's line."""
+    if not is_chunked:
+        return b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    return b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+@pytest.mark.parametrize("tail", [1, 1000, MAX_HEAD - 50, MAX_HEAD - 1, MAX_HEAD, MAX_HEAD + 1, 2 * MAX_HEAD])
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["counted", "chunked"])
+@pytest.mark.parametrize("where", [b"/unknown", b"/"])
+def test_what_comes_with_the_end_of_a_body_is_the_next_request(
+    run: Run, where: bytes, is_chunked: bool, tail: int
+) -> None:
+    """However it is cut, answered early or not: and no request is ever seen in the body."""
+    smuggled = b"POST /smuggled HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
+    content = smuggled * (4 * MAX_HEAD // len(smuggled))
+    first = b"POST %b HTTP/1.1\r\n" % where + framed(content, is_chunked=is_chunked)
+    second = b"POST / HTTP/1.1\r\n" + framed(b"hello", is_chunked=is_chunked)
+    head = second.index(b"\r\n\r\n") + 4
+    said = b"no" if where == b"/unknown" else content
+
+    async def one(served: Served, cut: int) -> None:
+        async with connected(served) as client:
+            await client.send(first[:-tail])
+            if where == b"/unknown":
+                assert (await client.reply())[2] == said
+            await client.send(first[-tail:] + second[:cut])
+            await asyncio.sleep(0.02)
+            await client.send(second[cut:])
+            if where != b"/unknown":
+                assert (await client.reply())[2] == said
+            assert (await client.reply())[2] == b"hello"
+            assert (await client.ask(second))[2] == b"hello"
+
+    async def check() -> None:
+        async with serving(early) as served:
+            cuts = (0, 1, 20, head - 2, head, head + 1, len(second) - 1, len(second))
+            await asyncio.gather(*(one(served, cut) for cut in cuts))
+
+    run(check)
+
+
 @pytest.mark.parametrize("body", [b"", b"abc"])
 @pytest.mark.parametrize("upgrade", [b"websocket", b"h2c"])
 def test_a_wish_for_another_protocol_is_ignored(run: Run, body: bytes, upgrade: bytes) -> None:
@@ -506,6 +557,32 @@ def test_trailers_are_no_way_around_the_limit(run: Run) -> None:
                 await client.send(b"x: " + b"x" * 4000 + b"\r\n")
                 await asyncio.sleep(0)
             assert (await client.reply())[0] == 400
+
+    run(check)
+
+
+def test_trailers_of_a_body_that_nobody_wants_any_more_have_the_same_limit(run: Run) -> None:
+    async def check() -> None:
+        async with talking(early) as (client, served):
+            await client.send(b"POST /unknown HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n")
+            assert (await client.reply())[2] == b"no"
+            with suppress(ConnectionError):
+                await client.send(b"0\r\n" + (b"x: " + b"x" * 4000 + b"\r\n") * (4 * MAX_HEAD // 4000))
+            assert await client.has_ended()
+            client.writer.close()
+            await until(lambda: not served.state.connections)
+
+    run(check)
+
+
+def test_a_head_behind_a_body_has_the_same_limit(run: Run) -> None:
+    async def check() -> None:
+        async with talking(path) as (client, _):
+            await client.send(b"POST / HTTP/1.1\r\n" + framed(b"abc", is_chunked=False)[:-1])
+            await asyncio.sleep(0.01)
+            await client.send(b"cGET / HTTP/1.1\r\nx: " + b"x" * 3 * MAX_HEAD + b"\r\n\r\n")
+            assert [(await client.reply())[0] for _ in range(2)] == [200, 431]
+            assert await client.has_ended()
 
     run(check)
 

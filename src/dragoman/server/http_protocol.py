@@ -53,6 +53,7 @@ class HttpProtocol(asyncio.Protocol):
     __slots__ = (
         "_app",
         "_app_state",
+        "_brings_body",
         "_deadline",
         "_headers",
         "_is_in_head",
@@ -114,7 +115,7 @@ class HttpProtocol(asyncio.Protocol):
         self._upgrade: Headers = []
         self._unread = 0
         self._room = MAX_HEAD
-        self._is_in_head = self._is_mixed = self._is_last = self._is_read_paused = False
+        self._is_in_head = self._is_mixed = self._brings_body = self._is_last = self._is_read_paused = False
         # Answering.
         self._running: HttpExchange | None = None
         self._queue: deque[tuple[HttpExchange, Scope]] = deque()
@@ -203,14 +204,14 @@ class HttpProtocol(asyncio.Protocol):
             if body is not None:
                 self._take_alike(self._known, body)
                 return
-        if len(data) > self._room and self._receiving is None:
-            # A head may be in there: no more of it than is allowed is to pass unseen.
+        if len(data) > self._room:
+            # A head may be in there, behind the end of a body, too: no more of it than is allowed is to pass unseen.
             view = memoryview(data)
             room = self._room
             self.data_received(view[:room])
             self.data_received(view[room:])
             return
-        self._is_mixed = False
+        self._is_mixed = self._brings_body = False
         try:
             parser.feed_data(data)
         except HttpParserUpgrade as stop:
@@ -230,23 +231,26 @@ class HttpProtocol(asyncio.Protocol):
         """Keep a head that is not there yet within its limits."""
         if self._room == MAX_HEAD and self._running is None:
             self._deadline.wait(HEAD_SECONDS)
-        # Of a first piece that shares its packet with another request nobody knows the size; it is small.
-        self._room -= 1 if self._is_mixed else size
-        if self._room <= 0:
-            self._refuse(TOO_LONG)
+        self._take_room(size, TOO_LONG)
 
     def _look_at_body(self, exchange: HttpExchange, size: int) -> None:
         """Pass on what came of a body that is not there yet, and keep it within its limits."""
         if exchange.pieces:
-            self._room = MAX_HEAD
             self._unread += size
             exchange.wake()
             if self._unread > HIGH_WATER:
                 self._pause_reading()
-        elif not exchange.is_complete and not exchange.is_lost:
-            self._room -= size
-            if self._room <= 0:
-                self._refuse(MALFORMED)
+        if self._brings_body:
+            self._room = MAX_HEAD
+        else:
+            self._take_room(size, MALFORMED)
+
+    def _take_room(self, size: int, refusal: bytes) -> None:
+        """Count what is no body; `refusal` is for a client that sends too much of it."""
+        # Of a first piece that shares its packet with another request nobody knows the size; it is small.
+        self._room -= 1 if self._is_mixed else size
+        if self._room <= 0:
+            self._refuse(refusal)
 
     def _pause_reading(self) -> None:
         if not self._is_read_paused:
@@ -349,6 +353,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; when nobody wants it any more it goes nowhere."""
+        self._brings_body = True
         exchange = self._receiving
         if exchange is not None and not exchange.is_complete and not exchange.is_lost:
             exchange.pieces.append(body)
