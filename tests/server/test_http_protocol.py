@@ -17,7 +17,8 @@ from uvicorn.server import ServerState
 
 from dragoman.server import http_exchange, http_protocol
 from dragoman.server.connection import ON_DISCONNECT, Message, Receive, Scope, Send
-from dragoman.server.http_protocol import HIGH_WATER, MAX_HEAD, MAX_QUEUE, HttpProtocol
+from dragoman.server.http_protocol import HIGH_WATER, MAX_QUEUE, HttpProtocol
+from dragoman.server.http_reading import MAX_HEAD
 
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]

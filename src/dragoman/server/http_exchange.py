@@ -35,6 +35,8 @@ Waiters = list[asyncio.Future[None]]
 class Carrier(Protocol):
     """The connection, as an exchange on it sees it."""
 
+    __slots__ = ()
+
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     state: ServerState

@@ -5,24 +5,19 @@ https://asgi.readthedocs.io/en/latest/specs/www.html, RFC 9110 (semantics), RFC 
 """
 
 import asyncio
-import logging
 from collections import deque
 from typing import Any, Final, cast
-from urllib.parse import unquote
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from dragoman.engine.gathering import GatheredTransport
-from dragoman.server.connection import KNOWN_HEAD, ON_DISCONNECT, Scope
+from dragoman.server.connection import Scope
 from dragoman.server.deadline import Deadline
-from dragoman.server.heads import KnownHead
-from dragoman.server.http_exchange import App, Headers, HttpExchange, Waiters
-from dragoman.server.http_replies import BROKEN, MALFORMED, TOO_LONG, TOO_SLOW, UNKNOWN_VERSION
+from dragoman.server.http_exchange import App, HttpExchange, Waiters
+from dragoman.server.http_reading import RequestReader
+from dragoman.server.http_replies import TOO_SLOW
 
-MAX_HEAD: Final = 64 * 1024
-"""Bytes of head that a request may have; also of trailers and chunk lines that may pass without a byte of body."""
 HEAD_SECONDS: Final = 30.0
 """From the first byte of a head to its last."""
 HIGH_WATER: Final = 1024 * 1024
@@ -32,51 +27,23 @@ MAX_QUEUE: Final = 8
 LINGER_SECONDS: Final = 2.0
 """How long a client that still sends may take to notice that we have closed."""
 
-_LOG: Final = logging.getLogger("dragoman.server")
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
-_NO_LINE: Final = (b"", b"")
-_VAIN_LESSONS: Final = 8
-"""Heads in a row that are learned and not met again, after which the connection's are taken to differ always."""
 
 
-class _RefusedError(Exception):
-    """Raised in a parser's callback: the request cannot be served, and `reply` says why."""
-
-    def __init__(self, reply: bytes) -> None:
-        super().__init__()
-        self.reply = reply
-
-
-class HttpProtocol(asyncio.Protocol):
+class HttpProtocol(RequestReader):
     """One client's connection; uvicorn makes one for each (`uvicorn.Config(http=HttpProtocol)`)."""
 
     __slots__ = (
         "_app",
         "_app_state",
-        "_brings_body",
         "_deadline",
-        "_headers",
-        "_is_in_head",
-        "_is_last",
         "_is_lingering",
-        "_is_mixed",
         "_is_read_paused",
         "_keep_alive_seconds",
-        "_known",
-        "_latest",
-        "_lessons",
-        "_line",
-        "_parser",
         "_queue",
-        "_receiving",
         "_refusal",
-        "_room",
-        "_root_path",
         "_running",
-        "_template",
         "_unread",
-        "_upgrade",
-        "_url",
         "_writers",
         "is_write_paused",
         "loop",
@@ -94,29 +61,16 @@ class HttpProtocol(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
+        super().__init__(config.root_path)
         self.loop = loop = _loop or asyncio.get_running_loop()
         self.state = server_state
         self.tasks = server_state.tasks
         self._app = cast("App", config.loaded_app)
         self._app_state = app_state
-        self._root_path: str = config.root_path
         self._keep_alive_seconds: float = config.timeout_keep_alive
         self._deadline = Deadline(loop, self._give_up_waiting)
-        # Receiving.
-        self._parser: HttpRequestParser | None = HttpRequestParser(self)
-        self._template: dict[str, Any] = {}
-        self._line = _NO_LINE
-        self._url = b""
-        self._headers: Headers = []
-        self._latest: Headers = []
-        self._known: KnownHead | None = None
-        self._lessons = _VAIN_LESSONS
-        self._receiving: HttpExchange | None = None
-        self._upgrade: Headers = []
         self._unread = 0
-        self._room = MAX_HEAD
-        self._is_in_head = self._is_mixed = self._brings_body = self._is_last = self._is_read_paused = False
-        # Answering.
+        self._is_read_paused = False
         self._running: HttpExchange | None = None
         self._queue: deque[tuple[HttpExchange, Scope]] = deque()
         self._refusal: bytes | None = None
@@ -193,64 +147,17 @@ class HttpProtocol(asyncio.Protocol):
             self._writers.append(waiter)
             await waiter
 
-    def data_received(self, data: bytes | memoryview) -> None:
-        """Take bytes of requests."""
-        parser = self._parser
-        if parser is None:
-            return
-        fresh = data if isinstance(data, bytes) and self._receiving is None and not self._is_in_head else None
-        if fresh is not None and self._known is not None:
-            body = self._known.body_of(fresh)
-            if body is not None:
-                self._take_alike(self._known, body)
-                return
-        if len(data) > self._room:
-            # A head may be in there, behind the end of a body, too: no more of it than is allowed is to pass unseen.
-            view = memoryview(data)
-            room = self._room
-            self.data_received(view[:room])
-            self.data_received(view[room:])
-            return
-        self._is_mixed = self._brings_body = False
-        try:
-            parser.feed_data(data)
-        except HttpParserUpgrade as stop:
-            self._ignore_upgrade(memoryview(data)[stop.args[0] :])
-            return
-        except HttpParserError as error:
-            self._stop(error)
-            return
-        if self._is_in_head:
-            self._look_at_head(len(data))
-        elif self._receiving is not None:
-            self._look_at_body(self._receiving, len(data))
-        elif fresh is not None and self._lessons:
-            self._learn(fresh)
+    # What the requests' reader calls.
 
-    def _look_at_head(self, size: int) -> None:
-        """Keep a head that is not there yet within its limits."""
-        if self._room == MAX_HEAD and self._running is None:
+    def _await_head(self) -> None:
+        if self._running is None:
             self._deadline.wait(HEAD_SECONDS)
-        self._take_room(size, TOO_LONG)
 
-    def _look_at_body(self, exchange: HttpExchange, size: int) -> None:
-        """Pass on what came of a body that is not there yet, and keep it within its limits."""
-        if exchange.pieces:
-            self._unread += size
-            exchange.wake()
-            if self._unread > HIGH_WATER:
-                self._pause_reading()
-        if self._brings_body:
-            self._room = MAX_HEAD
-        else:
-            self._take_room(size, MALFORMED)
-
-    def _take_room(self, size: int, refusal: bytes) -> None:
-        """Count what is no body; `refusal` is for a client that sends too much of it."""
-        # Of a first piece that shares its packet with another request nobody knows the size; it is small.
-        self._room -= 1 if self._is_mixed else size
-        if self._room <= 0:
-            self._refuse(refusal)
+    def _take_in(self, exchange: HttpExchange, size: int) -> None:
+        self._unread += size
+        exchange.wake()
+        if self._unread > HIGH_WATER:
+            self._pause_reading()
 
     def _pause_reading(self) -> None:
         if not self._is_read_paused:
@@ -268,49 +175,10 @@ class HttpProtocol(asyncio.Protocol):
             self._is_read_paused = False
             self.transport.resume_reading()
 
-    # The parser's calls.
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._url = b""
-        self._headers = []
-        self._is_in_head = True
-
-    def on_url(self, url: bytes) -> None:
-        """Take a piece of the target."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; called for trailers too, which go nowhere."""
-        self._headers.append((name.lower(), value.strip()))
-
-    def on_headers_complete(self) -> None:
-        """Have the request answered, at once or when those before it are."""
-        headers, self._headers = self._headers, []
-        self._is_in_head = False
-        parser = self._parser
-        if parser is None:
-            return
-        if parser.should_upgrade():
-            self._upgrade = headers
-            return
-        keeps_alive = parser.should_keep_alive()
-        if self._url != self._line[0] or parser.get_method() != self._line[1] or not keeps_alive:
-            self._read_line(parser)
-            keeps_alive = keeps_alive and self._template["http_version"] == "1.1"
-        scope = self._template.copy()
-        scope["headers"] = self._latest = headers
-        self._receiving = exchange = HttpExchange(self, scope, headers, keeps_alive=keeps_alive)
-        self._is_last = not keeps_alive
-        if not keeps_alive:
-            self._known = None
-        self._begin(exchange, scope, {ON_DISCONNECT: exchange.call_when_lost})
-
     def _begin(self, exchange: HttpExchange, scope: Scope, extensions: dict[str, Any]) -> None:
         scope["state"] = self._app_state.copy()
         scope["extensions"] = extensions
         self._unread = 0
-        self._room = MAX_HEAD
         self._deadline.call_off()
         if self._running is None:
             self._launch(exchange, scope)
@@ -319,98 +187,7 @@ class HttpProtocol(asyncio.Protocol):
             if len(self._queue) >= MAX_QUEUE:
                 self._pause_reading()
 
-    def _learn(self, data: bytes) -> None:
-        """Keep the head of a request that came in one piece: the next one's may be the same."""
-        self._lessons -= 1
-        if not self._is_last and self._line is not _NO_LINE:
-            self._known = KnownHead.learn(data, self._latest, self._template.copy()) or self._known
-
-    def _take_alike(self, head: KnownHead, body: bytes) -> None:
-        """Have a request answered whose head is the last one's: there is nothing in it to parse."""
-        self._lessons = _VAIN_LESSONS
-        scope = head.scope(len(body))
-        exchange = HttpExchange(self, scope, scope["headers"], keeps_alive=True)
-        if body:
-            exchange.pieces.append(body)
-        exchange.is_whole = True
-        self._begin(exchange, scope, {ON_DISCONNECT: exchange.call_when_lost, KNOWN_HEAD: head})
-
-    def _read_line(self, parser: HttpRequestParser) -> None:
-        """Put into the scope what the request's first line says. It seldom changes on a connection: that is kept."""
-        method, version = parser.get_method(), parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            raise _RefusedError(UNKNOWN_VERSION)
-        raw_path, query = _split_target(self._url)
-        self._template |= {
-            "http_version": version,
-            "method": method.decode("ascii"),
-            "path": self._root_path + unquote(raw_path.decode("ascii")),
-            "raw_path": self._root_path.encode() + raw_path,
-            "query_string": query,
-        }
-        # What does not keep the connection alive may be HTTP/1.0, and is not what the next one looks like.
-        self._line = (self._url, method) if version == "1.1" else _NO_LINE
-
-    def on_body(self, body: bytes) -> None:
-        """Take a piece of the body; when nobody wants it any more it goes nowhere."""
-        self._brings_body = True
-        exchange = self._receiving
-        if exchange is not None and not exchange.is_complete and not exchange.is_lost:
-            exchange.pieces.append(body)
-
-    def on_message_complete(self) -> None:
-        """End a request."""
-        self._room = MAX_HEAD
-        exchange = self._receiving
-        if exchange is not None:
-            self._receiving = None
-            self._is_mixed = True
-            exchange.is_whole = True
-            if exchange.waiters:
-                exchange.wake()
-
-    # What is not an exchange.
-
-    def _ignore_upgrade(self, rest: memoryview) -> None:
-        """Serve a request that asks for another protocol as if it did not (RFC 9110 7.8).
-
-        The parser takes what follows for that other protocol. Another parser, told the same head without the wish,
-        takes it for the body that was declared, if any.
-        """
-        parser = self._parser
-        method = parser.get_method() if parser is not None else b""
-        if parser is None or method == b"CONNECT":
-            self._refuse(MALFORMED)
-            return
-        line = b"%b %b HTTP/%b" % (method, self._url, parser.get_http_version().encode())
-        headers = self._upgrade
-        fields = [b"%b: %b" % field for field in headers if field[0] != b"upgrade"]
-        self._parser = HttpRequestParser(self)
-        # A view: what the client did not write is no head to know again.
-        self.data_received(memoryview(b"\r\n".join((line, *fields, b"", b""))))
-        exchange = self._queue[-1][0] if self._queue else self._running
-        if exchange is not None and self._parser is not None:
-            # The application sees what the client wrote.
-            exchange.headers[:] = headers
-        self.data_received(rest)
-
-    def _stop(self, error: HttpParserError) -> None:
-        """End the conversation with a client that cannot be understood."""
-        if self._is_last and self._receiving is None:
-            # It said that nothing would follow.
-            self._parser = None
-            return
-        cause = error.__context__
-        if isinstance(cause, _RefusedError):
-            self._refuse(cause.reply)
-        elif cause is not None:
-            _LOG.error("the protocol failed", exc_info=cause)
-            self._refuse(BROKEN)
-        else:
-            self._refuse(MALFORMED)
-
     def _refuse(self, reply: bytes) -> None:
-        """Answer the request that is being received with `reply`, in its turn, and close."""
         self._parser = None
         self._is_in_head = False
         exchange, self._receiving = self._receiving, None
@@ -482,17 +259,3 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse(TOO_SLOW)
         else:
             self.transport.close()
-
-
-def _split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Return path and query of a request's target (RFC 9112 3.2)."""
-    if b"#" in target:
-        target = target.partition(b"#")[0]
-    if not target.startswith(b"/") and target != b"*":
-        try:
-            url = parse_url(target)
-        except HttpParserError:
-            raise _RefusedError(MALFORMED) from None
-        return url.path or b"/", url.query or b""
-    path, _, query = target.partition(b"?")
-    return path, query
