@@ -112,6 +112,29 @@ def test_what_goes_wrong_before_the_reply_is_an_error_answer(
     still_works(fitting, server, lane)
 
 
+@BY_LANE
+@BY_FORM
+@pytest.mark.parametrize("kind", ["text/html", "text/event-stream"])
+@pytest.mark.parametrize("sent", ["200 OK", "404 Not Found", "502 Bad Gateway"])
+def test_a_page_is_told_with_the_status_that_it_had(
+    gateway: RunningGateway, server: ExactUpstream, lane: Lane, streams: bool, sent: str, kind: str
+) -> None:
+    server.answers(closing(whole(PAGE, sent, kind)))
+    response, body = ask(gateway, lane, streams=streams)
+    told = error_of(body)["message"]
+    assert response.status == 502
+    assert told.startswith(f"the upstream answered with status {sent[:3]} and no JSON: `Oops The tubes are clogged`")
+
+
+@BY_LANE
+def test_an_empty_answer_is_told_with_the_status_that_it_had(
+    gateway: RunningGateway, server: ExactUpstream, lane: Lane
+) -> None:
+    server.answers(closing(whole(b"")))
+    _, body = ask(gateway, lane, streams=False)
+    assert " 200 " in error_of(body)["message"]
+
+
 def mid_stream(lane: Lane) -> dict[str, Answer]:
     begun = stream_head() + chunk(lane.start + lane.content)
     half = lane.more[: len(lane.more) // 2]

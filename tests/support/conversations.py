@@ -85,7 +85,7 @@ def exchange(
         raw = RawLane(errand)
         said = answer(raw.call().body)
         if not streams:
-            return raw.whole(said)
+            return raw.whole(said, 200)
         through = raw.stage()
         return through.feed(said) + through.flush()
     lane = TranslatedLane(errand)

@@ -242,7 +242,7 @@ class Exchange:
         await self._relay(reply, stage, stage.feed(first))
 
     async def _pass_whole(self, lane: RawLane, reply: UpstreamReply) -> None:
-        body = lane.whole(await read_whole(reply, _WHOLE_LIMIT))
+        body = lane.whole(await read_whole(reply, _WHOLE_LIMIT), reply.status)
         self._record.tap = lane.tap(body)
         await self._answer_whole(reply.status, downward(reply.headers), body)
 

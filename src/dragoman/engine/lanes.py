@@ -33,6 +33,7 @@ from dragoman.transforms.reasoning import Memory, Remember, first_words, scope_o
 from dragoman.transforms.stops import CutAtStop, cut_reply
 from dragoman.transforms.tools import Renames, RestoreNames, fit_names, restore_reply
 from dragoman.transforms.vision import may_hold_media
+from dragoman.wire.pages import page_failure
 
 if TYPE_CHECKING:
     from dragoman.transforms.conformity import Conformity
@@ -146,11 +147,14 @@ class RawLane:
         errand = self._errand
         return RawStage(errand.client, errand.peek.model, errand.arrival.request_id, hides_usage=self._hides_usage)
 
-    def whole(self, body: bytes) -> bytes:
-        """Return a whole reply as the client gets it. Raises DragomanError for none, and for an error with status 200."""
+    def whole(self, body: bytes, status: int) -> bytes:
+        """Return a whole reply, which came with `status`, as the client gets it.
+
+        Raises DragomanError for none, and for an error with status 200.
+        """
         codec = self._errand.client
         if not body.startswith((b"{", b"[")) and not body.lstrip().startswith((b"{", b"[")):
-            raise DragomanError(codec.decode_failure(502, {}, body))
+            raise DragomanError(page_failure(status, body))
         if body.find(b'"error"', 0, _ERROR_PLACE) >= 0 and _ERROR.search(body, 0, _ERROR_PLACE):
             codec.decode_reply(body, Source(self._errand.attempt.provider, self._errand.attempt.model))
         return codec.echo_whole(body, self._errand.peek.model)

@@ -8,8 +8,9 @@ from dragoman.engine.errors import UpstreamCutError
 from dragoman.engine.ports import Incoming, UpstreamReply
 from dragoman.engine.relay import read_whole
 from dragoman.ir.events import Event, ReplyFailed
-from dragoman.ir.failures import DragomanError, FailureKind
+from dragoman.ir.failures import DragomanError, Failure, FailureKind
 from dragoman.receiver import EventReceiver
+from dragoman.wire.pages import page_failure
 
 _NO_EVENTS: Final = (b"<", b"{", b"[")
 """How a web page or JSON begins, and an event never does."""
@@ -79,8 +80,14 @@ async def first_bytes(reply: UpstreamReply, upstream: Codec) -> bytes:
         raise UpstreamCutError("the upstream's stream ended before the reply began")
     if chunk.lstrip().startswith(_NO_EVENTS):
         page = chunk + await read_whole(reply, _PAGE_LIMIT)
-        raise DragomanError(upstream.decode_failure(502, reply.headers, page))
+        raise DragomanError(_no_stream(reply, page, upstream))
     return chunk
+
+
+def _no_stream(reply: UpstreamReply, page: bytes, upstream: Codec) -> Failure:
+    """Return the failure for what came in a stream's place: an error as JSON, of which the status says nothing, or a page."""
+    failure = upstream.decode_failure(502, reply.headers, page)
+    return page_failure(reply.status, page) if failure.kind is FailureKind.UPSTREAM_INVALID else failure
 
 
 def _require_beginning(events: Sequence[Event], receiver: EventReceiver) -> None:

@@ -25,9 +25,10 @@ def refusal_of(status: int, body: bytes) -> str:
 
 def page_failure(status: int, body: bytes) -> Failure:
     """Return the failure for what is no API's answer, whatever its HTTP `status`: the upstream's kind says nothing of it."""
+    excerpt = excerpt_of(body)
     return Failure(
         FailureKind.UPSTREAM_INVALID,
-        f"the upstream answered with status {status} and no JSON: `{excerpt_of(body)}`",
+        f"the upstream answered with status {status} and " + (f"no JSON: `{excerpt}`" if excerpt else "no words"),
         status=502,
         hint=f"try again later; if it stays so, {_CHECK}" if status >= 500 else _CHECK,
     )
