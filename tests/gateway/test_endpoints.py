@@ -340,6 +340,8 @@ def test_the_openapi_document_is_valid_and_names_every_path(client: httpx2.Clien
         ("/nobody/v1/chat/completions", CLAUDE, "openai"),
         ("/v1/nothing", {"authorization": "Bearer x"}, "openai"),
         ("/go/v1/nothing", {"x-api-key": "x"}, "anthropic"),
+        ("/v1/messages/", {}, "anthropic"),
+        ("/v1/chat/completions/", CLAUDE, "openai"),
     ],
 )
 def test_an_unknown_path_is_a_404_in_the_callers_dialect(
@@ -375,9 +377,36 @@ def test_a_wrong_method_is_a_405_in_the_callers_dialect(
     assert path in error_of(reply, dialect)["message"]
 
 
+@pytest.mark.parametrize("prefix", ["", "/demo"])
+@pytest.mark.parametrize(
+    ("method", "path", "status", "told"),
+    [
+        ("POST", "/v1beta/models/:generateContent", 404, "there is nothing at `{}`"),
+        (
+            "POST",
+            "/v1beta/models/echo:zzz",
+            404,
+            "there is no method `zzz` of `{prefix}/v1beta/models/echo`\nhint: one of ",
+        ),
+        ("POST", "/v1beta/models/echo:generatecontent", 404, "did you mean `generateContent`?"),
+        ("GET", "/v1beta/models/echo:generateContent", 405, "`{}` takes POST, not GET"),
+    ],
+)
+def test_what_no_gemini_path_is_is_told_in_its_dialect(
+    client: httpx2.Client, prefix: str, method: str, path: str, status: int, told: str
+) -> None:
+    body = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    reply = client.request(method, prefix + path, json=body)
+    assert reply.status_code == status
+    error = reply.json()["error"]
+    assert error["code"] == status
+    assert told.format(prefix + path, prefix=prefix) in error["message"]
+    assert "embedContent" not in error["message"]
+
+
 @pytest.mark.parametrize("prefix", ["", "/go"])
 def test_a_mistyped_path_is_answered_with_the_nearest(client: httpx2.Client, prefix: str) -> None:
-    message = error_of(client.post(f"{prefix}/v1/mesages"), "openai")["message"]
+    message = error_of(client.post(f"{prefix}/v1/mesages"), "anthropic")["message"]
     assert message.endswith(f"did you mean `{prefix}/v1/messages`?")
 
 

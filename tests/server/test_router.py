@@ -31,6 +31,37 @@ def test_a_models_id_is_all_that_follows(model: str) -> None:
     assert (match.operation, match.model, match.prefix) == (Operation.MODEL, model, None)
 
 
+@pytest.mark.parametrize("path", ["/v1beta/models/:generateContent", "/v1/:countTokens", "/v1beta/models//"])
+def test_a_collection_without_an_id_is_no_model(path: str) -> None:
+    assert ROUTER.find("POST", path) is None
+    assert ROUTER.find("GET", path) is None
+
+
+@pytest.mark.parametrize("verb", ["generateContent", "streamGenerateContent", "countTokens", "predict"])
+def test_a_verb_is_no_part_of_a_models_id(verb: str) -> None:
+    assert ROUTER.methods(f"/go/v1beta/models/x:{verb}") == ["POST"]
+    card = ROUTER.find("GET", "/v1beta/models/x:8b")
+    assert card is not None
+    assert card.model == "x:8b"
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/nobody/v1/messages", ["anthropic-messages"]),
+        ("/v1/messages/", ["anthropic-messages"]),
+        ("/go/v1/mesages", ["anthropic-messages"]),
+        ("/v1/chat/completion", ["openai-chat"]),
+        ("/v1beta/models/x:zzz", ["gemini-generate"]),
+        ("/v1/embeddings", []),
+        ("/nothing", []),
+        ("/" + "a" * 60_000, []),
+    ],
+)
+def test_a_path_speaks_the_protocol_that_it_nearly_is(path: str, names: list[str]) -> None:
+    assert [codec.name for codec in ROUTER.speakers(path)] == names
+
+
 def test_what_takes_get_takes_head() -> None:
     assert ROUTER.find("HEAD", "/v1/models") == ROUTER.find("GET", "/v1/models")
     assert ROUTER.find("HEAD", "/v1/messages") is None

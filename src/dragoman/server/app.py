@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 from weakref import WeakSet
 
@@ -176,6 +176,8 @@ class App:
                     hint="send a POST",
                 )
             )
+        if method == "POST" and allowed and ":" in path and (verbs := gateway.router.verbs(path)):
+            raise DragomanError(_no_verb(path, verbs))
         if allowed:
             raise DragomanError(
                 Failure(
@@ -248,6 +250,15 @@ def _unserved(codec: Codec) -> Failure:
         FailureKind.NOT_IMPLEMENTED,
         f"this gateway serves only a part of {codec.title}, and not this",
         hint="it generates at " + " and ".join(f"`{path}`" for path in served),
+    )
+
+
+def _no_verb(path: str, verbs: Iterable[str]) -> Failure:
+    resource, _, verb = path.rpartition(":")
+    return Failure(
+        FailureKind.NOT_FOUND,
+        f"there is no method `{verb}` of `{resource}`",
+        hint=did_you_mean(verb, verbs),
     )
 
 

@@ -1,6 +1,7 @@
 """Which endpoint a path is: read from the protocols, under no prefix or under a provider's."""
 
 from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from typing import Final
 
 import msgspec
@@ -8,6 +9,8 @@ import msgspec
 from dragoman.codec import Codec, Endpoint, Operation
 
 _REMEMBERED: Final = 1024
+_NEAR: Final = 0.8
+"""How like an endpoint's a path has to be to speak its protocol: `/v1/mesages` is, `/v1/embeddings` is not."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -62,7 +65,16 @@ class Router:
         return [method for method in ("GET", "HEAD", "POST", "DELETE") if self.find(method, path)]
 
     def speakers(self, path: str) -> tuple[Codec, ...]:
-        """Return the protocols whose endpoints `path` looks like, below whatever prefix and by whichever method."""
+        """Return the protocols whose endpoints `path` looks like, below whatever prefix and by whichever method.
+
+        What looks like none may be a mistyped one.
+        """
+        path = path.rstrip("/")
+        speakers = self._speakers(path)
+        near = () if speakers else get_close_matches(self.without_prefix(path), self._exact, n=1, cutoff=_NEAR)
+        return self._speakers(near[0]) if near else speakers
+
+    def _speakers(self, path: str) -> tuple[Codec, ...]:
         rows = [
             (len(known), match)
             for known, methods in self._exact.items()
@@ -77,6 +89,16 @@ class Router:
         likeness = max((length for length, _ in rows), default=0)
         codecs = (codec for length, match in rows if length == likeness for codec in match.codecs)
         return tuple({codec.name: codec for codec in codecs}.values())
+
+    def verbs(self, path: str) -> list[str]:
+        """Return the verbs that are served behind a model's id and could be the end of `path`: `:generateContent`."""
+        bare = self.without_prefix(path)
+        verbs = (
+            after[1:]
+            for _, before, after, match in self._with_model
+            if after.startswith(":") and bare.startswith(before) and match.operation is not Operation.UNSERVED
+        )
+        return list(dict.fromkeys(verbs))
 
     def without_prefix(self, path: str) -> str:
         """Return `path` without the provider's name in front, if one is there: `/go/ping` and `/go` are `/ping` and `/`."""
@@ -114,9 +136,15 @@ class Router:
             if known_method != method or not path.startswith(before) or not path.endswith(after):
                 continue
             model = path[len(before) : len(path) - len(after)]
-            if model:
+            # A collection without an id is no model, and the verb that a POST has is no part of one.
+            if model and not model.endswith("/") and (after or not self._has_verb(path)):
                 return msgspec.structs.replace(found, model=model)
         return None
+
+    def _has_verb(self, path: str) -> bool:
+        return any(
+            after and path.startswith(before) and path.endswith(after) for _, before, after, _ in self._with_model
+        )
 
 
 def _joined(match: Match | None, endpoint: Endpoint, codec: Codec) -> Match:
