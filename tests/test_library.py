@@ -70,6 +70,21 @@ def test_a_stream_that_was_cut_does_not_look_finished() -> None:
     assert b"event: error" in streamed
 
 
+@pytest.mark.parametrize("source", dragoman.codecs())
+@pytest.mark.parametrize("body", [b"", b"hello", b'{"a": 1}', b"<html></html>", b"data: hi\n\n", b": ping\n\n"])
+def test_what_is_no_stream_is_refused(source: str, body: bytes) -> None:
+    with pytest.raises(dragoman.RequestError, match=f"`body` is no stream of `{source}`"):
+        dragoman.translate(body, source, "openai-chat", kind="stream")
+
+
+def test_a_recorded_stream_that_failed_stays_one() -> None:
+    busy = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"busy"}}\n\n'
+    said = dragoman.translate(busy, "anthropic-messages", "openai-chat", kind="stream").data
+    assert b'"message":"busy"' in said
+    cut = dragoman.translate(CHAT_STREAM[:120], "openai-chat", "anthropic-messages", kind="stream").data
+    assert b"event: error" in cut
+
+
 def test_ids_are_new_each_time() -> None:
     reply = {"id": "", "model": "m", "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
     made = {dragoman.translate(reply, "openai-chat", "openai-responses", kind="reply").json()["id"] for _ in range(5)}

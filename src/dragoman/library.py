@@ -9,7 +9,8 @@ from typing import Any, Literal
 import msgspec
 
 from dragoman.codec import Audience, Codec, Source, Target
-from dragoman.ir.failures import RequestError
+from dragoman.ir.events import ReplyFailed
+from dragoman.ir.failures import FailureKind, RequestError
 from dragoman.ir.losses import Ledger, Loss
 from dragoman.pipe import Pipe
 from dragoman.protocols import discover
@@ -22,6 +23,8 @@ Kind = Literal["request", "reply", "stream"]
 
 _PROVIDER = "file"
 """Whom seals are marked with: nobody is asked here, so that what one translation sealed another one opens."""
+_NO_STREAM = (FailureKind.UPSTREAM_CUT, FailureKind.UPSTREAM_INVALID)
+"""How bytes fail that say nothing in their protocol: no word of theirs came before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,8 @@ def translate(
     or the object that it is as JSON. `model` takes the place of the model's name. `audience` makes the ids and the time
     that a reply needs and the other protocol does not tell.
 
-    Raises DragomanError: RequestError for a request that is not what it should be, and for an unknown protocol; a failed
-    stream is no exception but ends in the error event of `target`.
+    Raises DragomanError: RequestError for a request that is not what it should be, for what is no stream at all, and for an
+    unknown protocol; a failed stream is no exception but ends in the error event of `target`.
     """
     data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else msgspec.json.encode(body)
     origin, destination = codec(source), codec(target)
@@ -111,6 +114,8 @@ def _stream(
 ) -> Translation:
     receiver = Receiver(origin, Source(_PROVIDER, model or ""))
     events = receiver.feed(data) + receiver.flush()
+    if isinstance(events[0], ReplyFailed) and events[0].failure.kind in _NO_STREAM:
+        raise RequestError(f"`body` is no stream of `{origin.name}`: {events[0].failure.message}")
     hearer = audience(model or next((getattr(event, "model", "") for event in events), ""))
     encoder = destination.stream_encoder(hearer)
     return Translation(encoder.feed(events) + encoder.flush(), tuple(hearer.ledger))

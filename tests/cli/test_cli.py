@@ -540,6 +540,16 @@ def test_a_body_of_another_kind_is_recognised(source: str, words: tuple[str, ...
     assert "`body`" not in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("stdin", "hint"), [(b"hello", ""), (json.dumps(MESSAGE).encode(), "hint: this looks like a reply: add `--reply`")]
+)
+def test_a_file_that_is_no_stream_is_refused(stdin: bytes, hint: str) -> None:
+    words = ("--from", "anthropic-messages", "--to", "openai-chat", "--stream", "-")
+    lines = refused("translate", *words, stdin=stdin)
+    assert lines[0].startswith("dragoman: `standard input` is no stream of `anthropic-messages`: ")
+    assert lines[1:] == ([hint] if hint else [])
+
+
 def test_a_request_of_another_protocol_that_passes_is_told() -> None:
     done = run("translate", "--from", "openai-chat", "--to", "anthropic-messages", "-", stdin=json.dumps(ASK).encode())
     assert b"hint: this looks like `anthropic-messages`: try `--from anthropic-messages`\n" in done.stderr

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dragoman.ir.failures import DragomanError, FailureKind
+from dragoman.ir.failures import DragomanError, FailureKind, RequestError
 from dragoman.routing.names import find_model, list_models, resolve, title_of
 from dragoman.routing.registry import Registry
 from dragoman.settings import Settings
@@ -152,13 +152,23 @@ def test_the_default_route_catches_unknown_names(registry: Make) -> None:
         ("sane", None, "did you mean `same`"),
         ("openrouter/x", None, 'configure [providers.openrouter] with preset = "openrouter"'),
         ("m1", "caht", "there is no provider `caht`\nhint: did you mean `chat`?"),
-        ("", None, "`` cannot be a model's name"),
         ("[1m]", None, "cannot be a model's name"),
         ("x" * 10_000, None, "cannot be a model's name"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(registry: Make, name: str, prefix: str | None, told: str) -> None:
     assert told in refused(registry(TWO), name, prefix)
+
+
+@pytest.mark.parametrize("prefix", [None, "local"])
+@pytest.mark.parametrize("name", ["", " ", "\t\n\u3000"])
+def test_a_name_with_nothing_in_it_is_nobodys(registry: Make, name: str, prefix: str | None) -> None:
+    """Also not of a provider that takes any id."""
+    with pytest.raises(RequestError, match="`model` must not be empty") as caught:
+        resolve(registry(OPEN), name, prefix)
+    assert (caught.value.failure.param, caught.value.failure.http_status) == ("model", 400)
+    assert "cannot be a model's name" in refused(registry(OPEN), f"{name}[1m]", prefix)
+    assert "`local` has no model" in refused(registry(OPEN), f"local/{name}")
 
 
 def test_what_is_remembered_is_bounded(registry: Make) -> None:

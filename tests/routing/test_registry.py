@@ -265,6 +265,22 @@ def test_what_only_the_data_can_tell_is_told_like_any_mistake(registry: Make, te
         registry(text)
 
 
+@pytest.mark.parametrize(
+    ("aliases", "told"),
+    [
+        ('a = "b"\nb = "a"\n', r":6: the aliases go in a circle: `b` -> `a` -> `b`\nhint: an alias stands for a model"),
+        ('a = "a"\n', r":6: the aliases go in a circle: `a` -> `a`"),
+        ('"c*" = "cc"\n', r":6: the aliases go in a circle: `cc` -> `cc`"),
+        ('x = "a"\na = "b"\nb = "a"\n', r":6: the aliases go in a circle: `a` -> `b` -> `a`"),
+        ('a = "b"\nb = "chat/m1"\n', r":6: `b` is an alias itself\nhint: write what it stands for: `chat/m1`"),
+        ('fine = "m1"\na = "fime"\n', r":7: there is no model `fime`$"),
+    ],
+)
+def test_an_alias_that_leads_to_no_model_is_told_with_its_way(registry: Make, aliases: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        registry(CHAT + 'models = ["m1"]\n[aliases]\n' + aliases)
+
+
 def test_the_claude_agent_may_not_ask_this_gateway() -> None:
     claude = Provider(kind="claude-agent", base_url="http://localhost:4747")
     with pytest.raises(SettingsError, match="would ask itself"):

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from dragoman.codec import ModelCard
-from dragoman.ir.failures import DragomanError, Failure, FailureKind
+from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
 from dragoman.providers import discover
 from dragoman.routing.registry import Registry, known_names, near
 from dragoman.routing.specs import LONG_CONTEXT, ModelSpec, Place, ProviderSpec, is_long
@@ -135,9 +135,16 @@ def find_model(registry: Registry, name: str, prefix: str | None = None) -> Mode
     return _card(name, (resolved.spec, resolved.card))
 
 
+def require_name(name: str) -> None:
+    """Raise RequestError for a model's name with nothing in it: a provider that takes any id would be asked for it."""
+    if not name.strip():
+        raise RequestError("`model` must not be empty", param="model")
+
+
 def _resolve(registry: Registry, name: str, prefix: str | None) -> Resolved:
+    require_name(name)
     plain = LONG_CONTEXT.sub("", name).removeprefix(CLAUDE_SHAPED)
-    if not plain or len(plain) > _NAME_LIMIT:
+    if not plain.strip() or len(plain) > _NAME_LIMIT:
         raise _not_found(f"`{name[:_NAME_LIMIT]}` cannot be a model's name", "GET /v1/models lists the names")
     found = _anywhere(registry, plain) if prefix is None else _below(registry, plain, prefix)
     if found is None:

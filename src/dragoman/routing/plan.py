@@ -13,7 +13,7 @@ from dragoman.providers import reference
 from dragoman.routing.agents import rerouted
 from dragoman.routing.building import base_for
 from dragoman.routing.identity import agent_of
-from dragoman.routing.names import Resolved, resolve
+from dragoman.routing.names import Resolved, require_name, resolve
 from dragoman.routing.registry import Registry
 from dragoman.routing.specs import LONG_CONTEXT, MODEL_KINDS, SEAL_PROTOCOLS, is_long
 from dragoman.settings import LossPolicy, Secret
@@ -210,6 +210,7 @@ def plan_for_url(registry: Registry, url: str, form: str | None, model: str, cli
             param=FORMAT_HEADER,
             hint="`openai` or `anthropic`",
         )
+    require_name(model)
     parts = urlsplit(url)
     if parts.query or parts.fragment:
         raise RequestError(f"`{URL_HEADER}` has a query", param=URL_HEADER, hint="give the base URL alone")

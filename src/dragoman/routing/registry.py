@@ -34,6 +34,7 @@ from dragoman.settings import LossPolicy, Settings, did_you_mean, read_data
 _DEFAULT: Final = "opencode-go"
 _BUILT_IN: Final = (_DEFAULT, "opencode-zen")
 _COMPARED: Final = 80
+_TO_A_MODEL: Final = 'an alias stands for a model: "name" = "provider/model"'
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -111,7 +112,7 @@ class Registry:
     def address(self, name: str) -> Place | None:
         """Return the model that `provider/model` names; its id may hold slashes itself."""
         prefix, slash, model = name.partition("/")
-        spec = self.provider(prefix) if slash and model else None
+        spec = self.provider(prefix) if slash and model.strip() else None
         found = spec.find(model) if spec else None
         return (spec, found) if spec and found else None
 
@@ -157,7 +158,23 @@ class Registry:
             raise self.settings.fault(path, f"`{spec.name}` has no model `{model}`", near(model, self.spoken_ids(spec)))
         if slash:
             raise self.settings.fault(path, f"`{name}`: there is no provider `{prefix}`", near(prefix, self.prefixes))
-        raise self.settings.fault(path, f"there is no model `{name}`", near(name, known_names(self)))
+        names = self._led_by_aliases(name)
+        if len(names) == 1:
+            raise self.settings.fault(path, f"there is no model `{name}`", near(name, _models_names(self)))
+        if names[-1] in names[:-1]:
+            circle = " -> ".join(f"`{one}`" for one in names[names.index(names[-1]) :])
+            raise self.settings.fault(path, f"the aliases go in a circle: {circle}", _TO_A_MODEL)
+        raise self.settings.fault(path, f"`{name}` is an alias itself", f"write what it stands for: `{names[-1]}`")
+
+    def _led_by_aliases(self, name: str) -> list[str]:
+        """Return the names that one alias after the other leads to from `name`, up to a model's or to one that was there before."""
+        names = [name]
+        while names[-1] not in names[:-1] and self.target(names[-1]) is None:
+            alias = next((alias for alias in self.aliases if alias.matcher.match(names[-1])), None)
+            if alias is None:
+                break
+            names.append(alias.target)
+        return names
 
 
 def counted(registry: Registry, spec: ProviderSpec) -> str:
@@ -260,6 +277,10 @@ def known_names(registry: Registry) -> Iterable[str]:
     for alias in registry.aliases:
         if alias.is_plain:
             yield alias.glob
+    yield from _models_names(registry)
+
+
+def _models_names(registry: Registry) -> Iterable[str]:
     for spec in registry.searched:
         yield from registry.spoken_ids(spec)
     for spec in registry.providers.values():
