@@ -102,6 +102,30 @@ def test_a_reply_says_who_answered_and_echoes_the_model(client: httpx2.Client, p
     assert reply.headers["x-request-id"].startswith("req_")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status", "chosen"),
+    [
+        ("/nothing", "{}", 404, None),
+        ("/v1/messages", "{", 400, None),
+        ("/v1/messages", '{"model": "demo/nosuch", "messages": []}', 404, None),
+        ("/v1/messages/count_tokens", '{"model": "demo/nosuch", "messages": []}', 404, None),
+        ("/v1/messages/count_tokens", '{"model": "demo/echo", "messages": 3}', 400, ("echo", "demo")),
+        ("/v1/chat/completions", '{"model": "demo/echo", "messages": 3}', 400, ("echo", "demo")),
+        ("/v1/responses", '{"model": "demo/echo", "previous_response_id": "x"}', 400, ("echo", "demo")),
+        ("/v1/responses/compact", '{"model": "demo/echo", "input": "x"}', 501, ("echo", "demo")),
+    ],
+)
+def test_a_refusal_says_who_was_to_answer_as_far_as_it_is_known(
+    client: httpx2.Client, path: str, body: str, status: int, chosen: tuple[str, str] | None
+) -> None:
+    headers = client.post(path, content=body).headers
+    assert client.post(path, content=body).status_code == status
+    assert headers["x-dragoman-loss"] == "0"
+    assert headers["x-request-id"].startswith("req_")
+    told = [headers[name] for name in ("x-dragoman-model", "x-dragoman-provider") if name in headers]
+    assert told == list(chosen or ())
+
+
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions"])
 def test_a_prefix_restricts_the_models_to_its_provider(
     client: httpx2.Client, scripted_chat: RunningUpstream, scripted_messages: RunningUpstream, path: str

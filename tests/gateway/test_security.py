@@ -70,6 +70,8 @@ def test_nothing_else_opens(locked: httpx2.Client, headers: dict[str, str]) -> N
         reply = locked.request(method, path, headers=headers, json=DEMO if method == "POST" else None)
         assert reply.status_code == 401
         assert reply.headers["x-should-retry"] == "false"
+        assert reply.headers["x-dragoman-loss"] == "0"
+        assert "x-dragoman-model" not in reply.headers
         assert "server.keys" in reply.json()["error"]["message"]
         assert KEY not in reply.text
 

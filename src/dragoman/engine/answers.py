@@ -9,6 +9,8 @@ from dragoman.engine.headers import header_value
 from dragoman.engine.ports import UpstreamReply
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
 
+NO_LOSS: Final = ((b"x-dragoman-loss", b"0"),)
+"""What is said of losses where nothing was translated."""
 NO_ENDPOINT: Final = frozenset({404, 405, 501})
 """How an upstream says that it has nothing at a path."""
 STREAM_HEAD: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
@@ -30,7 +32,9 @@ class MissingEndpointError(DragomanError):
 
 @lru_cache(1024)
 def answered_by(model: str, provider: str) -> Headers:
-    """Return the headers that say who really answered."""
+    """Return the headers that say who really answered; none when nobody was chosen."""
+    if not provider:
+        return ()
     return ((b"x-dragoman-model", header_value(model)), (b"x-dragoman-provider", header_value(provider)))
 
 

@@ -7,11 +7,12 @@ from typing import Final
 from weakref import WeakSet
 
 from dragoman.codec import Codec, Operation
-from dragoman.engine.answers import JSON_HEAD, failure_headers
+from dragoman.engine.answers import JSON_HEAD, NO_LOSS, answered_by, failure_headers
 from dragoman.engine.client import Arrival, Headers
 from dragoman.engine.compacting import compact
 from dragoman.engine.counting import count_tokens
 from dragoman.engine.exchange import Exchange
+from dragoman.engine.parts import Parts
 from dragoman.engine.record import Record
 from dragoman.engine.remembering import Replies, exchange, resolved
 from dragoman.ir.failures import DragomanError, Failure, FailureKind
@@ -140,16 +141,20 @@ class App:
             reader,
         )
         parts = gateway.parts
-        if operation is Operation.COUNT:
-            await _count(gateway, resolved(parts, arrival), connection)
-        elif operation is Operation.COMPACT:
-            await compact(parts, resolved(parts, arrival), connection)
-        elif match.streams and codec.array_of is not None and head.query.get("alt") != "sse":
-            await exchange(parts, arrival, ArrayConnection(connection, codec.array_of()))
-        elif codec.storage is None:
-            await Exchange(parts, arrival, connection).run()
-        else:
-            await exchange(parts, arrival, connection)
+        try:
+            if operation is Operation.COUNT:
+                await _count(gateway, resolved(parts, arrival), connection)
+            elif operation is Operation.COMPACT:
+                await compact(parts, resolved(parts, arrival), connection)
+            elif match.streams and codec.array_of is not None and head.query.get("alt") != "sse":
+                await exchange(parts, arrival, ArrayConnection(connection, codec.array_of()))
+            elif codec.storage is None:
+                await Exchange(parts, arrival, connection).run()
+            else:
+                await exchange(parts, arrival, connection)
+        except DragomanError:
+            connection.add(_chosen(parts, arrival))
+            raise
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
@@ -228,6 +233,15 @@ async def _count(gateway: Gateway, arrival: Arrival, connection: AsgiConnection)
     _note(gateway, record, connection)
 
 
+def _chosen(parts: Parts, arrival: Arrival) -> Headers:
+    """Return the headers that say who was to answer what was refused before an exchange, as far as that is known."""
+    try:
+        attempt = parts.plan(arrival.peek().model, arrival).attempts[0]
+    except DragomanError:
+        return ()
+    return answered_by(attempt.model, attempt.provider)
+
+
 def _note(gateway: Gateway, record: Record, connection: AsgiConnection) -> None:
     record.status = connection.status
     record.ended = gateway.parts.clock.monotonic()
@@ -274,4 +288,4 @@ def _dialect(gateway: Gateway, head: Head) -> Codec:
 async def answer_failure(connection: AsgiConnection, codec: Codec, failure: Failure, request_id: str) -> None:
     """Answer with an error in the dialect of `codec`."""
     body = codec.encode_failure(failure, request_id)
-    await connection.answer(codec.failure_status(failure), failure_headers(failure), body)
+    await connection.answer(codec.failure_status(failure), [*failure_headers(failure), *NO_LOSS], body)

@@ -47,6 +47,10 @@ class AsgiConnection:
         self.is_finished = False
         self.status = 0
 
+    def add(self, headers: Headers) -> None:
+        """Have the reply carry more headers."""
+        self._extra += tuple(headers)
+
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body. Raises DragomanError (413) beyond `limit` bytes, ClientLeftError when the client leaves."""
         message = await self._receive()
