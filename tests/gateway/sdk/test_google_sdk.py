@@ -413,6 +413,8 @@ def test_tokens_are_counted(google: genai.Client, gateway: RunningGateway) -> No
 def test_models_are_listed_in_the_clients_dialect(google: genai.Client) -> None:
     listed = {model.name: model for model in google.models.list()}
     assert "generateContent" in (listed["models/gpt-large"].supported_actions or [])
+    paged = [model.name for model in google.models.list(config={"page_size": 1})]
+    assert paged == list(listed), "the SDK fetches page by page"
     assert google.models.get(model="listed/gpt-large").name == "models/listed/gpt-large"
 
 

@@ -50,6 +50,49 @@ def test_a_list_of_models() -> None:
     assert json.loads(PROTOCOL.encode_count(7)) == {"totalTokens": 7}
 
 
+CARDS = [ModelCard(f"m{number}", f"M{number}", "o") for number in range(1200)]
+
+
+def page_of(**query: str) -> tuple[list[str], str | None]:
+    assert PROTOCOL.encode_page is not None
+    page = json.loads(PROTOCOL.encode_page(CARDS, query))
+    return [model["name"].removeprefix("models/") for model in page["models"]], page.get("nextPageToken")
+
+
+def ids(start: int, end: int) -> list[str]:
+    return [card.id for card in CARDS[start:end]]
+
+
+def test_the_list_of_models_has_pages() -> None:
+    names, token = page_of()
+    assert names == ids(0, 50)
+    assert json.loads(PROTOCOL.encode_models(CARDS))["nextPageToken"] == token
+    names, token = page_of(pageSize="3", pageToken=token or "")
+    assert names == ids(50, 53)
+    names, token = page_of(page_size="2", page_token=token or "")
+    assert names == ids(53, 55)
+    assert page_of(pageSize="0")[0] == ids(0, 50)
+    names, token = page_of(pageSize="1000000")
+    assert names == ids(0, 1000)
+    assert page_of(pageSize="200", pageToken=token or "") == (ids(1000, 1200), None)
+    assert page_of(pageToken="m1199") == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"pageSize": "-1"}, "pageSize"),
+        ({"pageSize": "x"}, "pageSize"),
+        ({"pageSize": "9" * 5000}, "pageSize"),
+        ({"pageToken": "nosuch"}, "pageToken"),
+    ],
+)
+def test_a_page_that_there_cannot_be_is_told(query: dict[str, str], param: str) -> None:
+    with pytest.raises(RequestError, match=f"`{param}`") as caught:
+        page_of(**query)
+    assert caught.value.failure.param == param
+
+
 # Errors -----------------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,13 @@ from dragoman.protocols.gemini_generate.errors import (
     encode_failure_event,
     failure_status,
 )
-from dragoman.protocols.gemini_generate.listing import decode_count_reply, encode_count, encode_model, encode_models
+from dragoman.protocols.gemini_generate.listing import (
+    decode_count_reply,
+    encode_count,
+    encode_model,
+    encode_models,
+    encode_page,
+)
 from dragoman.protocols.gemini_generate.losses import LOSES
 from dragoman.protocols.gemini_generate.raw import (
     echo,
@@ -95,6 +101,7 @@ PROTOCOL: Final = Codec(
     encode_failure_event=encode_failure_event,
     encode_models=encode_models,
     encode_model=encode_model,
+    encode_page=encode_page,
     encode_count=encode_count,
     heartbeat=b"",
     peek=peek,
