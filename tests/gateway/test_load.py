@@ -130,4 +130,4 @@ def running(served: Served) -> int:
     connection.request("GET", "/health")
     health: Any = json.loads(connection.getresponse().read())
     connection.close()
-    return int(health["requests"]["running"]) - 1
+    return int(health["requests"]["running"])

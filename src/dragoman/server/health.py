@@ -23,12 +23,15 @@ class Connections(Protocol):
 
 
 def health(app: App, registry: Registry, connections: Mapping[str, Connections]) -> dict[str, Any]:
-    """Return the content of `/health`, with the connections to each origin. Keys are never in it, only whether there are any."""
+    """Return the content of `/health`, with the connections to each origin. Keys are never in it, only whether there are any.
+
+    To be called by the request that asks for it, which is not counted among the running ones.
+    """
     return {
         "status": "draining" if app.is_draining else "ok",
         "version": __version__,
         "uptime_s": round(time.time() - app.started, 1),
-        "requests": {"running": app.running, "answered": app.answered},
+        "requests": {"running": app.running - 1, "answered": app.answered},
         "needs_key": app.needs_key,
         "protocols": list(app.protocols),
         "providers": {spec.name: _provider(registry, spec) for spec in registry.providers.values()},
