@@ -86,7 +86,8 @@ def test_what_asking_again_cannot_mend_is_told_at_once(
     server.answers(failing(lane, status), lane.good(streams=streams))
     response, body = ask(gateway, lane, streams=streams)
     assert response.status == status
-    assert error_of(body)["message"] == WORDS
+    words, _, hint = error_of(body)["message"].partition("\nhint: ")
+    assert (words, "configured" in hint) == (WORDS, status == 401)
     assert (len(server.asked), waits) == (1, [])
     if lane.is_raw:
         assert b'"detail": {"kept": "as it is"}' in body

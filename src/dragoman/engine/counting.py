@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from dragoman.codec import Codec
-from dragoman.engine.answers import JSON_HEAD, NO_ENDPOINT, MissingEndpointError
+from dragoman.engine.answers import JSON_HEAD, NO_ENDPOINT, MissingEndpointError, of_our_key
 from dragoman.engine.client import Arrival, ClientConnection
 from dragoman.engine.exchange import Exchange
 from dragoman.engine.headers import header_value
@@ -75,7 +75,7 @@ async def _asked(parts: Parts, arrival: Arrival, attempt: Attempt, upstream: Cod
     try:
         reply = await parts.upstream.send(call, parts.limits.timeouts)
         try:
-            return _counted(upstream, reply, await read_whole(inflated(reply), _ANSWER_LIMIT))
+            return _counted(errand, reply, await read_whole(inflated(reply), _ANSWER_LIMIT))
         finally:
             reply.close()
     except DragomanError as error:
@@ -84,12 +84,13 @@ async def _asked(parts: Parts, arrival: Arrival, attempt: Attempt, upstream: Cod
         raise
 
 
-def _counted(upstream: Codec, reply: UpstreamReply, body: bytes) -> int | None:
+def _counted(errand: Errand, reply: UpstreamReply, body: bytes) -> int | None:
     """Return the count in an answer; None when the upstream has none to give. Raises DragomanError."""
+    upstream = errand.upstream
     if reply.status in NO_ENDPOINT or upstream.decode_count_reply is None:
         return None
     if reply.status >= 300:
-        raise DragomanError(upstream.decode_failure(reply.status, reply.headers, body))
+        raise DragomanError(of_our_key(upstream.decode_failure(reply.status, reply.headers, body), errand.attempt))
     try:
         return upstream.decode_count_reply(body)
     except msgspec.DecodeError:

@@ -20,8 +20,10 @@ from dragoman.engine.answers import (
     answered_by,
     failure_headers,
     is_stream,
+    of_our_key,
     redirected,
     retry_advice,
+    with_hint,
 )
 from dragoman.engine.calibrating import note_sample
 from dragoman.engine.client import Arrival, ClientConnection, Headers
@@ -200,7 +202,7 @@ class Exchange:
 
     async def _carry(self, lane: RawLane | TranslatedLane, reply: UpstreamReply, errand: Errand) -> None:
         if reply.status >= 300:
-            await self._raise_answer(lane, reply)
+            await self._raise_answer(lane, reply, errand.attempt)
         wants_stream = errand.peek.stream
         streams = not self._path and is_stream(reply.headers.get("content-type", ""), wants_stream=wants_stream)
         if isinstance(lane, RawLane):
@@ -216,7 +218,7 @@ class Exchange:
         carry = self._relay_translated if wants_stream else self._collect
         await carry(lane, reply, lane.receiver(), first)
 
-    async def _raise_answer(self, lane: RawLane | TranslatedLane, reply: UpstreamReply) -> None:
+    async def _raise_answer(self, lane: RawLane | TranslatedLane, reply: UpstreamReply, attempt: Attempt) -> None:
         if reply.status < 400:
             raise DragomanError(redirected(reply))
         if self._path is not None and reply.status in NO_ENDPOINT:
@@ -224,7 +226,10 @@ class Exchange:
         body = await read_whole(reply, _ERROR_LIMIT)
         failure = lane.upstream.decode_failure(reply.status, reply.headers, body)
         if failure.kind is not FailureKind.UPSTREAM_INVALID:
-            raise AnsweredError(failure, reply.headers, body) if lane.name == "raw" else DragomanError(failure)
+            told = of_our_key(failure, attempt)
+            if lane.name != "raw":
+                raise DragomanError(told)
+            raise AnsweredError(told, reply.headers, body if told is failure else with_hint(body, told))
         if reply.status < 500:
             # Some other server's page, at a wrong address most likely: nobody should try that again.
             failure = msgspec.structs.replace(failure, should_retry=False)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ANN401 - what stands here for a body or a block is any JSON
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,8 @@ import openai
 import pytest
 
 from dragoman.settings import Key, Secret, Server
-from tests.support.exact_upstream import ExactUpstream, json_answer, stream_answer
+from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, stream_answer
+from tests.support.faulty_upstream import whole
 from tests.support.gateway import RunningGateway, provider
 from tests.support.sdks import KEY, anthropic_client, ask_chat, ask_messages, openai_client, said
 from tests.support.wires import (
@@ -89,7 +91,7 @@ def test_an_error_before_the_reply_keeps_status_and_words_for_an_openai_client(
     assert set(error.body) == {"message", "type", "param", "code"}
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != 401])
 def test_an_error_of_the_same_protocol_passes_word_for_word(
     claude: anthropic.Anthropic, gpt: openai.OpenAI, chat: ExactUpstream, messages: ExactUpstream, status: int
 ) -> None:
@@ -103,6 +105,32 @@ def test_an_error_of_the_same_protocol_passes_word_for_word(
     with pytest.raises(openai.APIStatusError) as also:
         ask_chat(gpt, streams=False, model=CHAT)
     assert (also.value.status_code, also.value.body) == (status, chat_error(code="odd", new_field=1)["error"])
+
+
+@pytest.mark.parametrize("model", [CLAUDE, CHAT])
+@pytest.mark.parametrize("escapes", [True, False])
+def test_a_refused_key_that_is_configured_is_told_as_such(
+    claude: anthropic.Anthropic,
+    chat: ExactUpstream,
+    messages: ExactUpstream,
+    streams: bool,
+    model: str,
+    escapes: bool,
+) -> None:
+    own = {**messages_error("authentication_error"), "new_field": {"a": WORDS + "!"}}
+    body = json.dumps(own, ensure_ascii=escapes).encode()
+    for upstream in (chat, messages):
+        upstream.answers(Answer((whole(body, "401 Unauthorized"),)))
+    with pytest.raises(anthropic.AuthenticationError) as raised:
+        ask_messages(claude, streams=streams, model=model)
+    told: Any = raised.value.body
+    name = model.partition("/")[0]
+    hint = f"hint: the key is not yours but the one configured for `{name}`: its `api_key` has to be corrected"
+    assert told["error"].pop("message") == f"{WORDS}\n{hint}"
+    if model == CLAUDE:
+        own["error"].pop("message")
+        assert told == own, "all the rest of the upstream's own words"
+    assert raised.value.response.headers["x-should-retry"] == "false"
 
 
 def test_retry_after_reaches_the_client(
