@@ -655,6 +655,20 @@ def test_a_client_that_wants_no_more_is_closed(run: Run, request_bytes: bytes) -
     run(check)
 
 
+def test_an_old_client_behind_another_one_that_asked_the_same_is_known_to_be_old(run: Run) -> None:
+    """A proxy may share a connection, and say that it is kept."""
+
+    async def check() -> None:
+        async with talking(echo) as (client, _):
+            assert (await client.ask(b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\na"))[0] == 200
+            old = b"POST /x HTTP/1.0\r\nhost: h\r\nconnection: keep-alive\r\ncontent-length: 1\r\n\r\nb"
+            status, headers, body = await client.ask(old)
+            assert (status, headers["connection"], body) == (200, "close", b"b")
+            assert await client.has_ended()
+
+    run(check)
+
+
 def test_the_application_may_close_the_connection(run: Run) -> None:
     async def check() -> None:
         app = saying(start(200, length(b""), (b"Connection", b"x, Close")), piece())

@@ -20,7 +20,7 @@ MAX_HEAD: Final = 64 * 1024
 """Bytes of head that a request may have; also of trailers and chunk lines that may pass without a byte of body."""
 
 _LOG: Final = logging.getLogger("dragoman.server")
-_NO_LINE: Final = (b"", b"")
+_NO_LINE: Final = (b"", b"", "")
 _VAIN_LESSONS: Final = 8
 """Heads in a row that are learned and not met again, after which the connection's are taken to differ always."""
 
@@ -175,23 +175,21 @@ class RequestReader(Carrier, asyncio.Protocol):
         if self._upgrade:
             # The application sees what the client wrote.
             headers, self._upgrade = self._upgrade, []
-        keeps_alive = parser.should_keep_alive()
-        if self._url != self._line[0] or parser.get_method() != self._line[1] or not keeps_alive:
-            self._read_line(parser)
-            keeps_alive = keeps_alive and self._template["http_version"] == "1.1"
+        line = (self._url, parser.get_method(), parser.get_http_version())
+        if line != self._line:
+            self._read_line(*line)
+        keeps_alive = line[2] == "1.1" and parser.should_keep_alive()
         scope = self._template.copy()
         scope["headers"] = self._latest = headers
         self._room = MAX_HEAD
         self._receiving = exchange = HttpExchange(self, scope, headers, keeps_alive=keeps_alive)
         self._is_last = not keeps_alive
-        if not keeps_alive:
-            self._known = None
         self._begin(exchange, scope, {ON_DISCONNECT: exchange.call_when_lost})
 
     def _learn(self, data: bytes) -> None:
         """Keep the head of a request that came in one piece: the next one's may be the same."""
         self._lessons -= 1
-        if not self._is_last and self._line is not _NO_LINE:
+        if not self._is_last:
             self._known = KnownHead.learn(data, self._latest, self._template.copy()) or self._known
 
     def _take_alike(self, head: KnownHead, body: bytes) -> None:
@@ -204,12 +202,11 @@ class RequestReader(Carrier, asyncio.Protocol):
         exchange.is_whole = True
         self._begin(exchange, scope, {ON_DISCONNECT: exchange.call_when_lost, KNOWN_HEAD: head})
 
-    def _read_line(self, parser: HttpRequestParser) -> None:
+    def _read_line(self, url: bytes, method: bytes, version: str) -> None:
         """Put into the scope what the request's first line says. It seldom changes on a connection: that is kept."""
-        method, version = parser.get_method(), parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise _RefusedError(UNKNOWN_VERSION)
-        raw_path, query = _split_target(self._url)
+        raw_path, query = _split_target(url)
         self._template |= {
             "http_version": version,
             "method": method.decode("ascii"),
@@ -217,8 +214,7 @@ class RequestReader(Carrier, asyncio.Protocol):
             "raw_path": self._root_path.encode() + raw_path,
             "query_string": query,
         }
-        # What does not keep the connection alive may be HTTP/1.0, and is not what the next one looks like.
-        self._line = (self._url, method) if version == "1.1" else _NO_LINE
+        self._line = (url, method, version)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; when nobody wants it any more it goes nowhere."""
