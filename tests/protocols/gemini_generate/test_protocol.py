@@ -64,14 +64,14 @@ def ids(start: int, end: int) -> list[str]:
 
 
 def test_the_list_of_models_has_pages() -> None:
-    names, token = page_of()
+    names, token = page_of(pageSize="50")
     assert names == ids(0, 50)
-    assert json.loads(PROTOCOL.encode_models(CARDS))["nextPageToken"] == token
     names, token = page_of(pageSize="3", pageToken=token or "")
     assert names == ids(50, 53)
     names, token = page_of(page_size="2", page_token=token or "")
     assert names == ids(53, 55)
-    assert page_of(pageSize="0")[0] == ids(0, 50)
+    assert page_of(pageSize="0") == page_of() == (ids(0, 1000), "m999")
+    assert json.loads(PROTOCOL.encode_models(CARDS))["nextPageToken"] == "m999"
     names, token = page_of(pageSize="1000000")
     assert names == ids(0, 1000)
     assert page_of(pageSize="200", pageToken=token or "") == (ids(1000, 1200), None)

@@ -10,10 +10,11 @@ from dragoman.codec import ModelCard
 from dragoman.ir.failures import RequestError
 
 _METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
-_USUAL: Final = 50
-"""Models on a page when nobody says how many, and ..."""
 _MOST: Final = 1000
-"""... the most there are, however many are asked for. https://ai.google.dev/api/models#method:-models.list"""
+"""Models on a page, however many are asked for. https://ai.google.dev/api/models#method:-models.list
+
+Google gives 50 to who does not say. Here that gets all there can be: a client that reads one page would miss models without a word.
+"""
 _is_number: Final = re.compile(r"[0-9]{1,9}").fullmatch
 
 
@@ -59,7 +60,7 @@ def _given(query: Mapping[str, str], *names: str) -> str:
 def _size(text: str) -> int:
     if text and not _is_number(text):
         raise RequestError("`pageSize` is no number", param="pageSize")
-    return min(int(text or 0) or _USUAL, _MOST)
+    return min(int(text or 0) or _MOST, _MOST)
 
 
 def _start(cards: Sequence[ModelCard], token: str) -> int:
