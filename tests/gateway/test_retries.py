@@ -87,7 +87,9 @@ def test_what_asking_again_cannot_mend_is_told_at_once(
     response, body = ask(gateway, lane, streams=streams)
     assert response.status == status
     words, _, hint = error_of(body)["message"].partition("\nhint: ")
-    assert (words, "configured" in hint) == (WORDS, status == 401)
+    assert (words, "configured" in hint) == (WORDS, status == 401 and not lane.is_raw)
+    (line,) = gateway.wait_for_lines(1)
+    assert ("is the one configured for" in (line.message or "")) == (status == 401)
     assert (len(server.asked), waits) == (1, [])
     if lane.is_raw:
         assert b'"detail": {"kept": "as it is"}' in body

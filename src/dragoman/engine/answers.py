@@ -1,6 +1,5 @@
 """The heads of answers, and what an upstream's status and type of content mean for them."""
 
-import json
 from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import Final
@@ -46,24 +45,8 @@ def of_our_key(failure: Failure, attempt: Attempt) -> Failure:
     """Return `failure` with who can help when the key that was refused is the configured one: the client's own is another."""
     if failure.kind is not FailureKind.AUTHENTICATION or attempt.api_key is None:
         return failure
-    hint = f"the key is not yours but the one configured for `{attempt.provider}`: its `api_key` has to be corrected"
+    hint = f"the key that was refused is the one configured for `{attempt.provider}`, not the client's: correct its `api_key`"
     return msgspec.structs.replace(failure, hint=hint)
-
-
-def with_hint(body: bytes, failure: Failure) -> bytes:
-    """Return the upstream's error `body` with the hint behind its words, and every other byte as it was.
-
-    Words that do not stand in it once, as either of the usual ways of writing JSON has them, stay without.
-    """
-    for encode in (msgspec.json.encode, _ascii):
-        words = encode(failure.message)
-        if body.count(words) == 1:
-            return body.replace(words, encode(failure.text))
-    return body
-
-
-def _ascii(text: str) -> bytes:
-    return json.dumps(text).encode()
 
 
 def redirected(reply: UpstreamReply) -> Failure:

@@ -23,7 +23,6 @@ from dragoman.engine.answers import (
     of_our_key,
     redirected,
     retry_advice,
-    with_hint,
 )
 from dragoman.engine.calibrating import note_sample
 from dragoman.engine.client import Arrival, ClientConnection, Headers
@@ -227,9 +226,7 @@ class Exchange:
         failure = lane.upstream.decode_failure(reply.status, reply.headers, body)
         if failure.kind is not FailureKind.UPSTREAM_INVALID:
             told = of_our_key(failure, attempt)
-            if lane.name != "raw":
-                raise DragomanError(told)
-            raise AnsweredError(told, reply.headers, body if told is failure else with_hint(body, told))
+            raise AnsweredError(told, reply.headers, body) if lane.name == "raw" else DragomanError(told)
         if reply.status < 500:
             # Some other server's page, at a wrong address most likely: nobody should try that again.
             failure = msgspec.structs.replace(failure, should_retry=False)

@@ -157,6 +157,8 @@ def _words(failure: Failure) -> str | None:
     came_in_a_body = failure.status or failure.code or failure.upstream_type
     if failure.kind in _OWN_WORDS and not came_in_a_body:
         return failure.message[:_MESSAGE_LENGTH]
+    if failure.kind is FailureKind.AUTHENTICATION and failure.hint:
+        return failure.hint  # says whose key it is, which the client does not read on the raw lane
     word = failure.param or failure.code
     return word[:_MESSAGE_LENGTH] if word else None
 
