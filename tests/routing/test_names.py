@@ -25,6 +25,7 @@ models = ["claude-sonnet-5-5", "same"]
 "claude-*-haiku*" = "chat/m1"
 "*-bare" = "same"
 """
+NAMESAKES = f'{TWO}"m1" = "chat/m1"\n"same" = "claude/same"\n'
 OPEN = '[providers.local]\nprotocol = "openai-chat"\nbase_url = "http://127.0.0.1:1"\n'
 
 
@@ -179,7 +180,7 @@ def test_what_is_remembered_is_bounded(registry: Make) -> None:
     assert resolve(made, "again") is resolve(made, "again")
 
 
-@pytest.mark.parametrize("text", ["", TWO, OPEN])
+@pytest.mark.parametrize("text", ["", TWO, NAMESAKES, OPEN])
 @pytest.mark.parametrize("prefix", [None, "go", "zen", "demo"])
 @pytest.mark.parametrize("claude_shaped", [False, True])
 def test_every_listed_name_leads_to_its_model(

@@ -111,13 +111,14 @@ def list_places(
         if card.is_offered and (spoken is None or card.protocol in spoken)
     ]
     short = _short_name(registry, prefix)
-    listed = [(short(place), place) for place in places]
+    listed = {short(place): place for place in places}
     if prefix is None:
         named = [resolve(registry, alias.glob) for alias in registry.aliases if alias.is_plain]
-        listed += [
-            (one.requested, (one.spec, one.card)) for one in named if spoken is None or one.card.protocol in spoken
-        ]
-    return listed
+        # An alias that is called as a model is comes first when that name is asked for.
+        listed |= {
+            one.requested: (one.spec, one.card) for one in named if spoken is None or one.card.protocol in spoken
+        }
+    return list(listed.items())
 
 
 def addressed(provider: str, cards: Iterable[ModelCard], *, claude_shaped: bool) -> list[ModelCard]:
