@@ -230,9 +230,15 @@ def test_what_an_upstream_sealed_comes_back_to_it_byte_equal_and_to_no_other(
 
 @codecs
 @pytest.mark.parametrize("role", [Role.USER, Role.ASSISTANT])
-def test_leaving_out_a_block_that_has_no_words_changes_what_is_asked(codec: Codec, role: Role) -> None:
+@pytest.mark.parametrize(
+    ("text", "loss"), [(None, ("foreign_block_dropped", True)), ("zebra", ("foreign_block", False))]
+)
+def test_a_block_of_another_protocol_is_told_in_words_or_changes_what_is_asked(
+    codec: Codec, role: Role, text: str | None, loss: tuple[str, bool]
+) -> None:
     ledger = Ledger()
-    blank = Foreign("elsewhere", "zzz", msgspec.Raw(b'{"type":"zzz"}'))
-    asked = Request("m", (Message(Role.USER, (Text("hi"),)), Message(role, (blank, Text("ho")))), max_tokens=16)
-    codec.encode_request(asked, TARGET, ledger)
-    assert [loss.changes_meaning for loss in ledger if loss.code.startswith("foreign_block")] == [True]
+    other = Foreign("elsewhere", "zzz", msgspec.Raw(b'{"type":"zzz"}'), text)
+    asked = Request("m", (Message(Role.USER, (Text("hi"),)), Message(role, (other, Text("ho")))), max_tokens=16)
+    body = codec.encode_request(asked, TARGET, ledger)
+    assert [(one.code, one.changes_meaning) for one in ledger if one.code.startswith("foreign")] == [loss]
+    assert (b"zebra" in body) == (text is not None)

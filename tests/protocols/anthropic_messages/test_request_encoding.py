@@ -311,7 +311,7 @@ def test_refusals_and_foreign_blocks_are_said_as_text() -> None:
     silent = Foreign("openai-responses", "reasoning", msgspec.Raw(b"{}"))
     body, codes = encoded(asking(user("a"), assistant(Refusal("no"), foreign, silent), user("b")))
     assert [block["text"] for block in body["messages"][1]["content"]] == ["no", "searched"]
-    assert codes == ["foreign_block"]
+    assert codes == ["foreign_block", "foreign_block_dropped"]
 
 
 def test_a_picture_has_the_media_type_that_the_api_knows() -> None:

@@ -45,7 +45,7 @@ def arrange(request: Request, dialect: Dialect, ledger: Ledger) -> tuple[list[Te
     """Return the system prompt and the turns. What the messages begin with that is not talk belongs to the prompt."""
     messages = request.messages
     first = _first_said(messages)
-    system = [block for block in request.system if not isinstance(block, Foreign) or block.origin == NAME or block.text]
+    system = [block for place, block in enumerate(request.system) if _has_words(block, place, ledger)]
     for place in range(first):
         system += [block for item in _items(messages[place], place, ledger) if (block := _prompt(item, ledger))]
     turns = _paired(_turns(messages, first, dialect, ledger))
@@ -61,6 +61,23 @@ def _first_said(messages: tuple[Message, ...]) -> int:
         if message.role not in _SYSTEM:
             return place
     return len(messages)
+
+
+def _has_words(block: Text | Foreign, place: int, ledger: Ledger) -> bool:
+    """Tell whether a block of the system prompt is this protocol's, or has words for another one's."""
+    if type(block) is not Foreign or block.origin == NAME:
+        return True
+    return told(block, f"system[{place}]", ledger) is not None
+
+
+def told(block: Foreign, path: str, ledger: Ledger) -> str | None:
+    """Return the words that stand for another protocol's block; None for one without any."""
+    if block.text is None or not block.text.strip():
+        reason = f"only {block.origin} has `{block.type}`, and it has no words"
+        ledger.dropped("foreign_block_dropped", path, reason, changes_meaning=True)
+        return None
+    ledger.degraded("foreign_block", path, f"only {block.origin} has `{block.type}`: it is told in words")
+    return block.text
 
 
 def is_blank(block: Block) -> bool:
@@ -116,7 +133,10 @@ def _prompt(item: Item, ledger: Ledger) -> Text | Foreign | None:
             return block
         case Foreign(origin=origin) as block if origin == NAME:
             return block
-        case Foreign(text=str(text)) | Refusal(text):
+        case Foreign() as block:
+            text = told(block, item.path, ledger)
+            return None if text is None else Text(text)
+        case Refusal(text):
             return Text(text) if text.strip() else None
         case _:
             ledger.dropped("foreign_block", item.path, "a system message holds text only", changes_meaning=True)

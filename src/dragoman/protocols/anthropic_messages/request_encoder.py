@@ -34,7 +34,7 @@ from dragoman.ir.request import (
     UrlData,
 )
 from dragoman.protocols.anthropic_messages import sealing, wire
-from dragoman.protocols.anthropic_messages.history import Item, Turn, arrange, is_blank
+from dragoman.protocols.anthropic_messages.history import Item, Turn, arrange, is_blank, told
 from dragoman.protocols.anthropic_messages.schemas import fitted
 from dragoman.protocols.anthropic_messages.settings import encode_sampling, encode_tier, plan_limits
 from dragoman.protocols.anthropic_messages.tools import cache_control, encode_choice, encode_tools
@@ -347,12 +347,8 @@ class _Writer:
     def _foreign(self, block: Foreign, item: Item) -> wire.TextBlock | Raw | None:
         if block.origin == NAME:
             return block.raw
-        if block.text is None or not block.text.strip():
-            self._ledger.dropped(
-                "foreign_block", item.path, f"only {block.origin} has `{block.type}`", changes_meaning=True
-            )
-            return None
-        return wire.TextBlock(block.text, self._cache(block.cache, item))
+        text = told(block, item.path, self._ledger)
+        return None if text is None else wire.TextBlock(text, self._cache(block.cache, item))
 
 
 def _source(source: Base64Data | UrlData | FileId, item: Item) -> wire.Base64Source | wire.UrlSource | wire.FileSource:

@@ -22,7 +22,7 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.seals import Seal
 from dragoman.protocols.gemini_generate import sealing
-from dragoman.protocols.gemini_generate.history import Item, Turn
+from dragoman.protocols.gemini_generate.history import Item, Turn, told
 from dragoman.protocols.gemini_generate.media import encode_media
 from dragoman.protocols.gemini_generate.wire import NAME
 from dragoman.wire.arguments import as_object
@@ -171,12 +171,9 @@ class ContentWriter:
                 return [{"text": text}] if text else []
             case Foreign(origin=origin, raw=raw) if origin == NAME:
                 return [raw]
-            case Foreign(text=text) if text:
-                return [{"text": text}]
             case Foreign():
-                reason = f"only {block.origin} has `{block.type}`"
-                self._ledger.dropped("foreign_block", path, reason, changes_meaning=True)
-                return []
+                words = told(block, path, self._ledger)
+                return [] if words is None else [{"text": words}]
             case ToolCall() | ToolResult() | Reasoning():
                 self._ledger.dropped("misplaced_block", path, "a message of this role cannot hold it")
                 return []

@@ -68,8 +68,8 @@ def _prompt(block: Text | Foreign, place: int, ledger: Ledger) -> str | None:
     if place == 0 and text.startswith(ATTRIBUTION):
         ledger.dropped("attribution_block", "system[0]", "it changes with every request and would spoil the cache")
         return None
-    if not text and isinstance(block, Foreign):
-        ledger.dropped("foreign_block", f"system[{place}]", f"only {block.origin} has `{block.type}`")
+    if isinstance(block, Foreign) and block.origin != NAME:
+        return told(block, f"system[{place}]", ledger)
     return text if text.strip() else None
 
 
@@ -114,11 +114,21 @@ def _instruction(item: Item, ledger: Ledger) -> str | None:
     match item.block:
         case Text(text=text) | Refusal(text=text):
             return text if text.strip() else None
-        case Foreign(origin=origin, text=str(text)) if text.strip() and origin != NAME:
-            return text
+        case Foreign(origin=origin) as block if origin != NAME:
+            return told(block, item.path, ledger)
         case _:
             ledger.dropped("system_media", item.path, "a system message holds words only", changes_meaning=True)
             return None
+
+
+def told(block: Foreign, path: str, ledger: Ledger) -> str | None:
+    """Return what is said in place of a block that Google does not have; None when it says nothing."""
+    name = f"`{block.type}` of {block.origin}"
+    if block.text and block.text.strip():
+        ledger.degraded("foreign_block", path, f"{name} is told in words")
+        return block.text
+    ledger.dropped("foreign_block_dropped", path, f"{name} has no words", changes_meaning=True)
+    return None
 
 
 def _order_results(turns: list[Turn]) -> None:
