@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from itertools import product
+from typing import Any, cast
 
 import pytest
 
@@ -94,3 +95,23 @@ def test_ids_are_new_each_time() -> None:
 def test_a_protocol_that_is_not_there_is_named_with_the_nearest() -> None:
     with pytest.raises(dragoman.RequestError, match="openai-chat"):
         codec("openai-chatt")
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "words"),
+    [
+        ({"model": "m", "messages": [{"role": "user", "content": "\ud800"}]}, "messages[0].content", "lone surrogate"),
+        ('{"model": "\ud800"}', None, "UTF-8"),
+        ({"model": "m", "messages": [{"role": "user", "content": object()}]}, None, "is no JSON"),
+        ({"model": "m"}, "messages", "at least one message"),
+    ],
+)
+def test_a_body_that_is_none_is_told_as_one(body: Any, param: str | None, words: str) -> None:  # noqa: ANN401 - anything
+    with pytest.raises(dragoman.RequestError, match=words) as refused:
+        dragoman.translate(body, "openai-chat", "anthropic-messages")
+    assert refused.value.failure.param == param
+
+
+def test_a_kind_that_there_is_not_is_refused() -> None:
+    with pytest.raises(dragoman.RequestError, match="kind `requests`"):
+        dragoman.translate(b"{}", "openai-chat", "anthropic-messages", kind=cast("Any", "requests"))

@@ -1,5 +1,6 @@
 """The public face of the package: one body, or one stream, out of one protocol into another, without a gateway around it."""
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ def translate(
     Raises DragomanError: RequestError for a request that is not what it should be, for what is no stream at all, and for an
     unknown protocol; a failed stream is no exception but ends in the error event of `target`.
     """
-    data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else msgspec.json.encode(body)
+    data = _written(body)
     origin, destination = codec(source), codec(target)
     match kind:
         case "request":
@@ -86,6 +87,8 @@ def translate(
             return Translation(destination.encode_reply(reply, hearer), tuple(hearer.ledger))
         case "stream":
             return _stream(origin, destination, data, model, audience)
+        case _:
+            raise RequestError(f"there is no kind `{kind}`", param="kind", hint="one of request, reply, stream")
 
 
 def stream_translator(
@@ -99,6 +102,22 @@ def stream_translator(
     hearer = audience(model)
     receiver = Receiver(codec(source), Source(_PROVIDER, model))
     return Pipe(receiver, codec(target).stream_encoder(hearer)), hearer.ledger
+
+
+def _written(body: bytes | str | Mapping[str, Any]) -> bytes:
+    """Return the bytes of a body. Raises RequestError for what no JSON can say: a lone surrogate, a value of no JSON type."""
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, str):
+        return body.encode(errors="surrogatepass")  # what is wrong with it is told by whoever decodes it
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        return json.dumps(
+            body, default=str
+        ).encode()  # a lone surrogate: written as an escape it is refused by its place
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RequestError(f"the body is no JSON: {error}") from None
 
 
 def _request(origin: Codec, destination: Codec, data: bytes, model: str | None) -> Translation:
