@@ -92,3 +92,12 @@ def test_items_that_were_named_are_kept_themselves() -> None:
 )
 def test_only_what_ended_well_is_kept(told: bytes) -> None:
     assert storage().kept(body(input="hi"), {}, told) is None
+
+
+def test_only_the_reply_itself_tells_of_the_one_before() -> None:
+    told = b'{"id":"resp_2","previous_response_id": null,"tools":[{"parameters":{"previous_response_id":null}}]}'
+    linked = told.replace(b": null", b': "resp_1"')
+    assert storage().linked(told, "resp_1") == linked
+    events = b'event: a\ndata: {"response":%b}\n\n'
+    assert storage().linked(events % told * 2, "resp_1") == events % linked * 2
+    assert storage().linked(events % b"{}", "resp_1") == events % b"{}"

@@ -84,7 +84,14 @@ def linked(told: bytes, previous: str) -> bytes:
     """Return a reply, or events of its stream, which tells of the reply before it as OpenAI does: whoever answered knew of none."""
     if _PREVIOUS not in told:
         return told
-    return _NO_PREVIOUS.sub(lambda found: found[1] + _json(previous), told)
+    if told.lstrip().startswith(b"{"):
+        return _link(told, previous)
+    return b"\n".join(_link(line, previous) for line in told.split(b"\n"))
+
+
+def _link(response: bytes, previous: str) -> bytes:
+    """Return a response, or an event of one, with the id. What else is called so, in the schema of a tool, comes later."""
+    return _NO_PREVIOUS.sub(lambda found: found[1] + _json(previous), response, count=1)
 
 
 def keeps(body: bytes) -> bool:
