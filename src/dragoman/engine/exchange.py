@@ -226,7 +226,8 @@ class Exchange:
         failure = lane.upstream.decode_failure(reply.status, reply.headers, body)
         if failure.kind is not FailureKind.UPSTREAM_INVALID:
             told = of_our_key(failure, attempt)
-            raise AnsweredError(told, reply.headers, body) if lane.name == "raw" else DragomanError(told)
+            passes = lane.name == "raw" and bool(body.strip())  # an empty one is no error in any dialect
+            raise AnsweredError(told, reply.headers, body) if passes else DragomanError(told)
         if reply.status < 500:
             # Some other server's page, at a wrong address most likely: nobody should try that again.
             failure = msgspec.structs.replace(failure, should_retry=False)

@@ -10,7 +10,8 @@ import openai
 import pytest
 
 from dragoman.settings import Key, Secret, Server
-from tests.support.exact_upstream import ExactUpstream, json_answer, stream_answer
+from tests.support.exact_upstream import Answer, ExactUpstream, json_answer, stream_answer
+from tests.support.faulty_upstream import whole
 from tests.support.gateway import RunningGateway, provider
 from tests.support.sdks import KEY, anthropic_client, ask_chat, ask_messages, openai_client, said
 from tests.support.wires import (
@@ -103,6 +104,19 @@ def test_an_error_of_the_same_protocol_passes_word_for_word(
     with pytest.raises(openai.APIStatusError) as also:
         ask_chat(gpt, streams=False, model=CHAT)
     assert (also.value.status_code, also.value.body) == (status, chat_error(code="odd", new_field=1)["error"])
+
+
+@pytest.mark.parametrize("model", [CLAUDE, CHAT])
+def test_an_error_without_words_gets_some(
+    claude: anthropic.Anthropic, chat: ExactUpstream, messages: ExactUpstream, model: str
+) -> None:
+    for upstream in (chat, messages):
+        upstream.answers(Answer((whole(b"", "429 Too Many Requests"),)))
+    with pytest.raises(anthropic.RateLimitError) as raised:
+        ask_messages(claude, streams=False, model=model)
+    told: Any = raised.value.body
+    assert (told["type"], told["error"]["type"]) == ("error", "rate_limit_error")
+    assert "429" in told["error"]["message"]
 
 
 def test_a_refused_key_that_is_configured_is_told_as_such(
