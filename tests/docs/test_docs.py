@@ -27,7 +27,7 @@ from tools.docs import COMMANDS, PAGES, ROOT, rewritten
 GATEWAY = "http://127.0.0.1:4747"
 _BLOCK = re.compile(r"(?:<!-- (run|not run here): ([^\n]*) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-_VARIABLES = ("GATEWAY_KEY", "MY_KEY", "LOCAL_KEY", "ANTHROPIC_API_KEY", "OPENCODE_SERVER_PASSWORD")
+_VARIABLES = ("GATEWAY_KEY", "MY_KEY", "LOCAL_KEY", "OPENCODE_GO_KEY", "ANTHROPIC_API_KEY", "OPENCODE_SERVER_PASSWORD")
 
 
 class Block(NamedTuple):
@@ -109,7 +109,7 @@ def _command(line: str) -> list[str]:
 
 @pytest.mark.parametrize("block", of("sh"))
 def test_shell_examples_name_what_exists(block: Block) -> None:
-    """A line is a target of the Makefile, a command of ours, curl (run below), or marked with why it does not run here."""
+    """A line is a target of the Makefile, a command of ours, a variable that the page's settings name, or marked with why not."""
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for line in block.text.replace("\\\n", " ").splitlines():
         words = _command(line)
@@ -120,6 +120,9 @@ def test_shell_examples_name_what_exists(block: Block) -> None:
                 assert target in targets
             case ["dragoman" | ".venv/bin/dragoman", command, *rest]:
                 assert command in COMMANDS or f"{command} {rest[0]}" in COMMANDS
+            case ["export"]:
+                assert re.fullmatch(r"export (\w+)=\S+(\s+#.*)?", line)
+                assert f'"env:{line.split()[1].partition("=")[0]}"' in block.page.read_text()
             case _:
                 pytest.fail(f"nothing checks `{line}`")
 
