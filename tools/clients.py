@@ -26,6 +26,23 @@ def parts() -> tuple[str, ...]:
     return names()
 
 
+def keys() -> Iterator[tuple[str, str]]:
+    """Yield every client's title, and where `--key` goes."""
+    for name in names():
+        client = client_of(name)
+        places = [
+            f"`{setting.path[-1]}` in `{_shown(file)}`"
+            for file in (client.files(CONNECTION, PLACES) if client.files else ())
+            for setting in file.settings
+            if setting.is_secret
+        ]
+        yield client.title, ", ".join(places) or "nowhere: it is pasted by hand"
+
+
+def _shown(file: File) -> str:
+    return str(file.place).replace(str(_HOME), "~")
+
+
 def _lines(client: Client) -> Iterator[str]:
     tested = f", tested with {client.tested}" if client.tested else ""
     yield f"[{client.title}]({client.source}){tested}\n"
@@ -41,10 +58,9 @@ def _lines(client: Client) -> Iterator[str]:
 
 
 def _file(client: Client, file: File) -> Iterator[str]:
-    place = str(file.place).replace(str(_HOME), "~")
     if file.form == "whole":
-        yield f"\nand `{place}`, a plugin of ours."
+        yield f"\nand `{_shown(file)}`, a plugin of ours."
         return
-    yield f"\nwrites to `{place}`:\n"
+    yield f"\nwrites to `{_shown(file)}`:\n"
     yield f"<!-- not run here: it is {client.title}'s -->"
     yield from (f"```{_LANGUAGES[file.form]}", written(file.form, file.settings).rstrip("\n"), "```")

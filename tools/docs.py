@@ -288,6 +288,11 @@ def command_line() -> str:
     return _helps(command for command in COMMANDS if not command.startswith("service"))
 
 
+def client_keys() -> str:
+    """Return where every client keeps the key that it is given."""
+    return table(("client", "where `--key` goes"), clients.keys())
+
+
 def service_commands() -> str:
     """Return the help of the commands of `dragoman service`."""
     return _helps(command for command in COMMANDS if command.startswith("service"))
@@ -322,6 +327,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "grammar": grammar,
     "endpoints": endpoints,
     "command-line": command_line,
+    "keys-of-clients": client_keys,
     **{f"client-{name}": partial(clients.part_of, name) for name in clients.parts()},
     "service-commands": service_commands,
     "files": files,
