@@ -160,7 +160,8 @@ def listen(host: str, port: int) -> socket.socket:
         is_unknown = isinstance(error, socket.gaierror)
         hint = "no address is known for this name: give one with --host" if is_unknown else _PORT_HINT
         problem = f"{host}:{port}: {error.strerror or error}"
-        raise PortTakenError(problem, hint if is_unknown else _PORT_HINTS.get(error.errno or 0, hint)) from None
+        hint = hint if is_unknown else _PORT_HINTS.get(error.errno or 0, hint)
+        raise PortTakenError(problem, hint, is_in_use=error.errno == errno.EADDRINUSE) from None
     listener.listen(2048)
     return listener
 

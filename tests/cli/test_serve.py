@@ -174,3 +174,13 @@ def test_where_one_cannot_listen_is_told(host: str, hint: str) -> None:
     assert lines[0].startswith(f"dragoman: cannot listen on {host}:{port}: ")
     assert lines[1].startswith("hint: ")
     assert hint in lines[1]
+
+
+def test_another_gateway_at_the_port_is_told() -> None:
+    with serving("--port", "0") as served:
+        port = served.read_until(r"listens on http://127\.0\.0\.1:(\d+)$")[1]
+        served.read_until("/health$")
+        words = [COMMAND, "serve", "--port", port]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, env=environment())
+    assert done.returncode == 2
+    assert re.search(r"^hint: dragoman \S+ listens there already: .*--port$", done.stderr, re.MULTILINE)

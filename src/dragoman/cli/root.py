@@ -10,11 +10,12 @@ from dragoman.settings import Settings
 
 
 class PortTakenError(Exception):
-    """The address cannot be listened on; `hint` says what to do about it."""
+    """The address cannot be listened on; `hint` says what to do about it. `is_in_use`: because something else does already."""
 
-    def __init__(self, problem: str, hint: str) -> None:
+    def __init__(self, problem: str, hint: str, *, is_in_use: bool = False) -> None:
         super().__init__(problem)
         self.hint = hint
+        self.is_in_use = is_in_use
 
 
 class HttpServer(Protocol):

@@ -1,11 +1,12 @@
 """`dragoman serve`: listen, say how to connect, and run until told to stop."""
 
 import gc
+import socket
 import sys
 from collections.abc import Callable, Collection
 
 from dragoman import __version__
-from dragoman.cli.root import Root
+from dragoman.cli.root import PortTakenError, Root
 from dragoman.settings import Settings
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what was configured, to be told apart
@@ -26,7 +27,7 @@ def serve(root: Root, read: Callable[[], Settings], *, protocols: Collection[str
         settings, lambda: root.with_key(read(), made_key, always=needs_key)[0], app.change
     )
     configuration.hold()
-    listener = root.listen(server.host, server.port)
+    listener = _listener(root, settings)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if not server.log_json:
@@ -43,6 +44,18 @@ def serve(root: Root, read: Callable[[], Settings], *, protocols: Collection[str
     else:
         root.supervise(app, server.workers, configuration, listener)
     root.make_server(app, settings).run(sockets=[listener])
+
+
+def _listener(root: Root, settings: Settings) -> socket.socket:
+    """Return a socket that listens. Raises PortTakenError, which says so when it is another gateway that has the port."""
+    try:
+        return root.listen(settings.server.host, settings.server.port)
+    except PortTakenError as error:
+        from dragoman.cli.gateway import look, url_of
+
+        if error.is_in_use and (other := look(url_of(settings), seconds=1)):
+            error.hint = f"dragoman {other.version} listens there already: use it, or stop it, or choose another port with --port"
+        raise
 
 
 def _calm_the_collector() -> None:
