@@ -392,7 +392,9 @@ def test_no_model_is_hidden_for_its_protocol() -> None:
 
 def test_the_summary_counts_models_and_tells_keys() -> None:
     said = run("check-config").stdout.decode()
-    assert re.search(r"provider opencode-zen: .*; \d+ models; ", said)
+    assert re.search(
+        r"provider opencode-zen: .*; \d+ models \(\d+ more can be asked for, and are not offered any longer\); ", said
+    )
     assert re.search(r"provider demo: scripted; 4 models; needs no key", said)
     assert ", no client keys" in said
     open_to_all = run("check-config", DRAGOMAN_SERVER_HOST="0.0.0.0").stdout.decode()

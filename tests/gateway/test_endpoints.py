@@ -327,6 +327,9 @@ def test_health_tells_how_the_gateway_is(client: httpx2.Client) -> None:
     assert body["providers"]["demo"]["key"] == "needs no key"
     assert body["providers"]["opencode-zen"]["models_not_spoken"] == 0 < body["providers"]["opencode-zen"]["models"]
     assert body["providers"]["opencode-go"]["models_not_spoken"] == 0
+    listed = client.get("/go/v1/models").json()["data"]
+    assert body["providers"]["opencode-go"]["models"] == len(listed)
+    assert body["providers"]["opencode-go"]["models_no_longer_offered"] > 0
     assert "sk-" not in json.dumps(body)
 
 

@@ -9,7 +9,7 @@ from dragoman.catalog import Catalogue
 from dragoman.catalog.files import About, Row, Shelf, text_of
 from dragoman.providers import discover
 from dragoman.routing.building import base_for
-from dragoman.routing.names import resolve
+from dragoman.routing.names import list_places, resolve
 from dragoman.routing.registry import Registry, counted, key_state
 from dragoman.settings import Provider, Secret, Settings, SettingsError, load
 
@@ -201,6 +201,15 @@ def test_the_reference_dialect_is_the_protocols_own(registry: Make) -> None:
 def test_models_are_counted_in_words(registry: Make, models: str, words: str) -> None:
     made = Registry(registry(CHAT + f"models = {models}\n").settings, ("openai-chat",))
     assert counted(made, made.providers["chat"]) == words
+
+
+def test_models_that_are_listed_are_counted(registry: Make) -> None:
+    made = registry('[providers.go]\npreset = "opencode-go"\n')
+    spec = made.providers["go"]
+    listed = len(list_places(made, "go"))
+    older = len(spec.models) - listed
+    assert older > 0
+    assert counted(made, spec) == f"{listed} models ({older} more can be asked for, and are not offered any longer)"
 
 
 def test_it_is_told_with_which_key_a_provider_is_called(registry: Make) -> None:

@@ -178,13 +178,16 @@ class Registry:
 
 
 def counted(registry: Registry, spec: ProviderSpec) -> str:
-    """Return how many models a provider has, and how many of them cannot be asked, in words."""
-    total = len(spec.models)
-    silent = [model.protocol for model in spec.models.values() if not registry.speaks(model)]
+    """Return how many models a provider offers, how many of them cannot be asked, and how many more it has, in words."""
+    offered = [model for model in spec.models.values() if model.is_offered]
+    total, older = len(offered), len(spec.models) - len(offered)
+    silent = [model.protocol for model in offered if not registry.speaks(model)]
     text = f"{total} model" if total == 1 else f"{total} models"
     if silent:
         share = "" if total == 1 else "all of them " if len(silent) == total else f"{len(silent)} of them "
         text += f", {share}on {' and '.join(sorted(set(silent)))}, which this version does not speak"
+    if older:
+        text += f" ({older} more can be asked for, and are not offered any longer)"
     if spec.pattern is None:
         return text
     return f"{text}, and any other" if total else "any model"

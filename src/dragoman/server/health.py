@@ -41,11 +41,13 @@ def health(app: App, registry: Registry, connections: Mapping[str, Connections])
 
 def _provider(registry: Registry, spec: ProviderSpec) -> dict[str, Any]:
     models = [*spec.models.values(), *([spec.pattern] if spec.pattern else [])]
+    offered = [model for model in spec.models.values() if model.is_offered]
     return {
         "title": spec.title,
         "protocols": sorted({model.protocol for model in models}),
-        "models": len(spec.models),
-        "models_not_spoken": len(spec.models) - len(registry.spoken_ids(spec)),
+        "models": len(offered),
+        "models_not_spoken": sum(not registry.speaks(model) for model in offered),
+        "models_no_longer_offered": len(spec.models) - len(offered),
         "takes_any_model": spec.pattern is not None,
         "key": key_state(registry, spec),
         "losses": spec.losses,
