@@ -198,7 +198,15 @@ def losses() -> str:
 
 
 def _notes(notes: Iterable[LossNote]) -> str:
-    return table(("code", "what is lost"), ((f"`{note.code}`", note.meaning) for note in notes))
+    return table(
+        ("code", "what is lost", "under `strict`"), ((f"`{note.code}`", note.meaning, _refused(note)) for note in notes)
+    )
+
+
+def _refused(note: LossNote) -> str:
+    if not note.changes_meaning or note.code.startswith("reply_"):  # a reply is there already
+        return ""
+    return "refused in some cases" if note.not_always else "refused"
 
 
 def words() -> str:

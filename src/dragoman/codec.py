@@ -132,12 +132,16 @@ class StreamDecoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LossNote:
-    """A loss code that a codec may record, for docs/losses; `action` and `changes_meaning` are those of what `once` records."""
+    """A loss code that a codec may record, for docs/losses; `action` and `changes_meaning` are those of what `once` records.
+
+    `changes_meaning` tells what the policy `strict` refuses; `not_always`: some losses of the kind change nothing.
+    """
 
     code: str
     meaning: str
     action: Action = Action.DROPPED
     changes_meaning: bool = False
+    not_always: bool = False
 
     def once(self, ledger: Ledger, path: str) -> None:
         """Record it, unless `ledger` has one of its kind: what a reply loses once it may lose with every event."""

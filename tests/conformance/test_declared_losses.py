@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import dragoman
-from dragoman.codec import Codec
+from dragoman.codec import Codec, LossNote
 from dragoman.engine.losses import LOSES as BY_ENGINE
 from dragoman.protocols import discover
 from dragoman.transforms.losses import LOSES as BY_TRANSFORMS
@@ -68,6 +68,40 @@ def test_what_a_protocol_declares_is_named_where_things_are_lost(codec: Codec) -
     used |= {node.attr for node in said if isinstance(node, ast.Attribute)}
     used |= {node.id for node in said if isinstance(node, ast.Name)}
     assert [note.code for note in codec.loses if not {note.code, names.get(note.code)} & used] == []
+
+
+def said_to_change_the_meaning(folder: Path) -> dict[str, set[bool]]:
+    """Return of each code that is written out where something is recorded, whether `strict` refuses it there."""
+    said: dict[str, set[bool]] = {}
+    for node in nodes_in(folder):
+        match node:
+            case ast.Call(func=ast.Attribute(attr=verb), args=[ast.Constant(value=str(code)), *_]) if verb in VERBS:
+                flags = [keyword.value for keyword in node.keywords if keyword.arg == "changes_meaning"]
+                assert all(isinstance(flag, ast.Constant) for flag in flags), (
+                    f"`{code}`: nobody can tell from its declaration"
+                )
+                said.setdefault(code, set()).add(bool(flags) and flags[0].value is True)  # type: ignore[attr-defined]
+    return said
+
+
+PLACES = {
+    **{name: (package_of(codec), codec.loses) for name, codec in CODECS.items()},
+    "claude_agent": (SOURCE / "upstreams/claude_agent", BY_CLAUDE_AGENT),
+    "opencode_server": (SOURCE / "upstreams/opencode_server", BY_OPENCODE_SERVER),
+    "transforms": (SOURCE / "transforms", BY_TRANSFORMS),
+    "engine": (SOURCE / "engine", BY_ENGINE),
+}
+
+
+@pytest.mark.parametrize(("folder", "notes"), PLACES.values(), ids=PLACES.keys())
+def test_what_strict_refuses_is_declared(folder: Path, notes: tuple[LossNote, ...]) -> None:
+    """As it is said where something is recorded; what a table records is declared by the table itself."""
+    declared = {note.code: {True, False} if note.not_always else {note.changes_meaning} for note in notes}
+    said = said_to_change_the_meaning(folder)
+    assert {code: flags for code, flags in said.items() if declared.get(code, {False}) != flags} == {}
+    tables = {"openai_chat", "openai_responses"}
+    told = {note.code for note in notes if note.changes_meaning and not note.code.startswith("reply_")}
+    assert folder.name in tables or told <= said.keys()
 
 
 @codecs

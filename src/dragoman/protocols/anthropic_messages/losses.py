@@ -7,7 +7,11 @@ from dragoman.ir.losses import Action
 
 RECORDED: Final = (
     LossNote("allowed_tools", "A choice among some of the tools: only those are sent, which costs the prompt cache."),
-    LossNote("assistant_media", "A picture or file that the assistant made: only the user may send them."),
+    LossNote(
+        "assistant_media",
+        "A picture or file that the assistant made: only the user may send them.",
+        changes_meaning=True,
+    ),
     LossNote("blank_text", "Text that is nothing but white space: the API refuses it."),
     LossNote("broken_arguments", "Arguments of a past call that are no JSON object: wrapped in one."),
     LossNote("cache_breakpoint", "Cache breakpoints beyond the four that are allowed: the earliest are left out."),
@@ -22,10 +26,14 @@ RECORDED: Final = (
     ),
     LossNote("extra_field", "A field that only the client's protocol has."),
     LossNote("foreign_block", "A block that only another protocol has: it is told in words."),
-    LossNote("foreign_block_dropped", "A block that only another protocol has and that says nothing readable."),
+    LossNote(
+        "foreign_block_dropped",
+        "A block that only another protocol has and that says nothing readable.",
+        changes_meaning=True,
+    ),
     LossNote("foreign_reasoning", "Thought without this upstream's own signature: it would be refused."),
     LossNote("frequency_penalty", "There is no such setting."),
-    LossNote("hosted_tool", "A tool that another vendor runs itself."),
+    LossNote("hosted_tool", "A tool that another vendor runs itself.", changes_meaning=True),
     LossNote("image_detail", "How closely to look at a picture."),
     LossNote("json_object", "Any JSON object as the answer: asked for in the system prompt."),
     LossNote(
@@ -42,7 +50,7 @@ RECORDED: Final = (
     LossNote("schema", "A tool's schema whose top level is no plain object: made one."),
     LossNote("seed", "There is no such setting."),
     LossNote("service_tier", "A tier that the API does not have."),
-    LossNote("stop_sequence", "A stop sequence of white space: the API refuses it."),
+    LossNote("stop_sequence", "A stop sequence of white space: the API refuses it.", changes_meaning=True),
     LossNote("strict", "Strict tool calls where the model has none, or not with such a schema."),
     LossNote(
         "strict_keyword", "What the model cannot be held to in the schema of a strict tool: it is told, or left out."
@@ -50,9 +58,13 @@ RECORDED: Final = (
     LossNote("system_turn", "A system message in mid-talk where the model takes none: made user text with a marker."),
     LossNote("temperature", "A temperature above 1, or any while thinking: clamped or left out."),
     LossNote("thinking_budget", "A thinking budget that leaves no room for the answer: lowered."),
-    LossNote("thinking_off", "Thinking where the API forbids it (forced tools, a history without signatures): off."),
+    LossNote(
+        "thinking_off",
+        "Thinking where the API forbids it (forced tools, a history without signatures): off.",
+        changes_meaning=True,
+    ),
     LossNote("tool_caller", "Who else than the model asked for a tool call."),
-    LossNote("tool_choice", "A tool choice without tools."),
+    LossNote("tool_choice", "A tool choice without tools.", changes_meaning=True),
     LossNote("tool_namespace", "The namespace of a past tool call."),
     LossNote("top_k", "top_k while thinking: left out."),
     LossNote("top_p", "top_p beside temperature, or while thinking: left out."),

@@ -133,7 +133,10 @@ REPLY_LOSSES: Final = (
 )
 """What encoding a reply may lose: each is recorded once a reply."""
 
-LOSES: Final = (*(LossNote(code, row.meaning) for code, row in REQUEST_LOSSES.items()), *REPLY_LOSSES)
+LOSES: Final = (
+    *(LossNote(code, row.meaning, row.action, row.changes_meaning) for code, row in REQUEST_LOSSES.items()),
+    *REPLY_LOSSES,
+)
 
 
 class Tally:

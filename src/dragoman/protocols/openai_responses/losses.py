@@ -73,7 +73,7 @@ _REPLY: Final = {
 """By code. What writing a reply records."""
 
 _ROWS: Final = _REQUEST | _REPLY
-LOSES: Final = tuple(LossNote(code, row.meaning) for code, row in _ROWS.items())
+LOSES: Final = tuple(LossNote(code, row.meaning, row.action, row.changes_meaning) for code, row in _ROWS.items())
 
 
 class Notes:
