@@ -139,7 +139,7 @@ def _prompt(item: Item, ledger: Ledger) -> Text | Foreign | None:
         case Refusal(text):
             return Text(text) if text.strip() else None
         case _:
-            ledger.dropped("foreign_block", item.path, "a system message holds text only", changes_meaning=True)
+            ledger.dropped("system_media", item.path, "a system message holds text only", changes_meaning=True)
             return None
 
 

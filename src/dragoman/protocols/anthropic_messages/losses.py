@@ -55,6 +55,7 @@ RECORDED: Final = (
     LossNote(
         "strict_keyword", "What the model cannot be held to in the schema of a strict tool: it is told, or left out."
     ),
+    LossNote("system_media", "What is no text in a system message.", changes_meaning=True),
     LossNote("system_turn", "A system message in mid-talk where the model takes none: made user text with a marker."),
     LossNote("temperature", "A temperature above 1, or any while thinking: clamped or left out."),
     LossNote("thinking_budget", "A thinking budget that leaves no room for the answer: lowered."),
