@@ -6,16 +6,8 @@ from dragoman.catalog import FILE_NAME
 from dragoman.catalog.files import about_of, shelves_of
 from dragoman.protocols import discover
 from dragoman.routing.agents import match_of
-from dragoman.routing.registry import Registry, counted, key_state
+from dragoman.routing.registry import KeyState, Registry, counted, key_state
 from dragoman.settings import Settings, SettingsError, read_data
-
-_KEYS = {
-    "configured": "its key is configured",
-    "needs no key": "needs no key",
-    "the CLI's own login": "signed in by the CLI's own login",
-    "no key configured": "no key configured, and this gateway's own keys are never passed on",
-    "the client's own": "the client's own key is passed on",
-}
 
 
 def check(settings: Settings, *, makes_key: bool) -> None:
@@ -34,7 +26,7 @@ def check(settings: Settings, *, makes_key: bool) -> None:
         protocols = sorted(
             {model.protocol for model in spec.models.values()} | ({spec.pattern.protocol} if spec.pattern else set())
         )
-        key = _KEYS[key_state(registry, spec)]
+        key = _key(key_state(registry, spec))
         print(f"provider {spec.name}: {', '.join(protocols)}; {counted(registry, spec)}; {key}")
     for alias in registry.aliases:
         print(f"alias {alias.glob} -> {alias.target}")
@@ -46,6 +38,22 @@ def check(settings: Settings, *, makes_key: bool) -> None:
     if settings.data is not None and (own := read_data(settings.data, FILE_NAME)):
         print(f"catalogue {_catalogue(own, str(settings.data / FILE_NAME))}")
     print("ok")
+
+
+def _key(state: KeyState) -> str:
+    match state:
+        case "configured":
+            return "its key is configured"
+        case "needs no key":
+            return state
+        case "the CLI's own login":
+            return "signed in by the CLI's own login"
+        case "OpenCode's own":
+            return "OpenCode's own logins and keys are used"
+        case "no key configured":
+            return "no key configured, and this gateway's own keys are never passed on"
+        case "the client's own":
+            return "the client's own key is passed on"
 
 
 def _catalogue(text: bytes, place: str) -> str:

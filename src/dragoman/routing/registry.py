@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import translate
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -34,6 +34,10 @@ from dragoman.settings import LossPolicy, Settings, did_you_mean, read_data
 _DEFAULT: Final = "opencode-go"
 _BUILT_IN: Final = (_DEFAULT, "opencode-zen")
 _COMPARED: Final = 80
+KeyState = Literal[
+    "configured", "needs no key", "the CLI's own login", "OpenCode's own", "no key configured", "the client's own"
+]
+"""With which key a provider is called: words for people, and for programs that read `/health`."""
 _TO_A_MODEL: Final = 'an alias stands for a model: "name" = "provider/model"'
 
 
@@ -193,8 +197,8 @@ def counted(registry: Registry, spec: ProviderSpec) -> str:
     return f"{text}, and any other" if total else "any model"
 
 
-def key_state(registry: Registry, spec: ProviderSpec) -> str:
-    """Return with which key a provider is called, in words."""
+def key_state(registry: Registry, spec: ProviderSpec) -> KeyState:
+    """Return with which key a provider is called."""
     if spec.api_key is not None:
         return "configured"
     if any(model.protocol == CLAUDE_AGENT for model in (*spec.models.values(), spec.pattern) if model):
