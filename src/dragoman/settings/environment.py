@@ -113,4 +113,5 @@ def _parsed(variable: str, text: str, field: str, kind: Any) -> object:  # noqa:
         if not parts:
             raise SettingsError("is set, and names nothing", where=variable, hint="unset it; an empty list is `[]`")
         return parts
-    return text
+    # A secret of Kubernetes' that was made of a file ends in its line break; `env:NAME` takes it off, too.
+    return text.strip() if field in SECRET_FIELDS else text

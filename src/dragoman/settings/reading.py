@@ -34,6 +34,7 @@ from dragoman.settings.secret import SECRET_FIELDS, Secret
 R = TypeVar("R", bound=Record)
 
 _PROVIDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NO_HEADER: Final = re.compile(r"[\0-\x08\n-\x1f\x7f]|[^\0-\xff]")
 _OUT_OF_RANGE: Final = re.compile(r"Expected `(?:int|float)` [<>]")
 _AT_PATH: Final = re.compile(r"^(.*) - at `(.*)`$", re.DOTALL)
 
@@ -129,7 +130,7 @@ class Reader:
             provider,
             api_key=provider.api_key and self._key(provider.api_key, (*path, "api_key"), who),
             headers={
-                header.lower(): self._found(value, (*path, "headers", header), who)
+                header.lower(): self._header(value, (*path, "headers", header), who)
                 for header, value in provider.headers.items()
             },
         )
@@ -210,6 +211,19 @@ class Reader:
         if not found.reveal().strip():
             hint = "write the key itself, or `env:NAME`, or leave it out"
             raise self._origin.fault(path, f"{who} has an empty `{path[-1]}`", hint)
+        if found.reveal() != found.reveal().strip():
+            hint = "write the key alone: a line break at its end often comes from a file"
+            raise self._origin.fault(path, f"{who} has white space around its `{path[-1]}`", hint)
+        return self._one_line(found, path, who)
+
+    def _header(self, secret: Secret, path: faults.Path, who: str) -> Secret:
+        return self._one_line(self._found(secret, path, who), path, who)
+
+    def _one_line(self, found: Secret, path: faults.Path, who: str) -> Secret:
+        """Return what is sent in a header, which is one line: what cannot be is told here, not at each request."""
+        if _NO_HEADER.search(found.reveal()):
+            hint = "copy it anew: it holds a line break, another control character, or one outside latin-1"
+            raise self._origin.fault(path, f"`{path[-1]}` of {who} is what no header can carry", hint)
         return found
 
     def _found(self, secret: Secret, path: faults.Path, who: str) -> Secret:
