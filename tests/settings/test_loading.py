@@ -412,3 +412,19 @@ def test_a_variable_that_names_nothing_does_not_take_the_files_keys_away(tmp_pat
     told = complaint(tmp_path, '[server]\nkeys = ["good"]\n', {"DRAGOMAN_SERVER_KEYS": blank})
     assert told == "DRAGOMAN_SERVER_KEYS: is set, and names nothing\nhint: unset it; an empty list is `[]`"
     assert read(tmp_path, '[server]\nkeys = ["good"]\n', {"DRAGOMAN_SERVER_KEYS": ""}).server.keys
+
+
+@pytest.mark.parametrize(
+    ("protocol", "given", "base"),
+    [
+        ("openai-chat", "https://host/v1/chat/completions", "https://host/v1"),
+        ("anthropic-messages", "https://host/v1/messages", "https://host"),
+    ],
+)
+def test_an_endpoint_in_place_of_its_base_is_told_with_the_base(
+    tmp_path: Path, protocol: str, given: str, base: str
+) -> None:
+    """Each request would be answered 404."""
+    told = complaint(tmp_path, f'[providers.chat]\nprotocol = "{protocol}"\nbase_url = "{given}"\n')
+    hint = f'hint: the endpoint is put behind it: base_url = "{base}"'
+    assert told == f"FILE:3: `base_url` is `{given}`, which is an endpoint\n{hint}"

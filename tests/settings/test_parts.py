@@ -4,7 +4,7 @@ import pytest
 
 from dragoman.settings import Secret, rows
 from dragoman.settings.faults import line_of
-from dragoman.settings.origins import origin_of
+from dragoman.settings.origins import origin_of, without_endpoint
 
 
 def test_every_setting_is_described() -> None:
@@ -98,3 +98,24 @@ def test_a_secret_only_shows_when_asked() -> None:
     assert secret != "text"
     assert hash(secret) == hash(Secret("text"))
     assert Secret("env:NAME").variable == "NAME"
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://host/v1/chat/completions", "https://host/v1"),
+        ("https://host/v1/chat/completions/", "https://host/v1"),
+        ("https://host/v1/responses?api-version=1", "https://host/v1"),
+        ("https://host/v1/messages", "https://host"),
+        ("https://host/anthropic/v1/messages", "https://host/anthropic"),
+        ("https://host/messages", "https://host"),
+        ("https://host/v1beta/models/gemini-3-pro:generateContent", "https://host/v1beta"),
+        ("https://host/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse", "https://host/v1beta"),
+        ("https://host/v1", None),
+        ("https://messages/v1", None),
+        ("https://host/my-responses", None),
+        ("https://host/messages/v1", None),
+    ],
+)
+def test_an_endpoint_is_told_from_its_base(url: str, base: str | None) -> None:
+    assert without_endpoint(url) == base

@@ -7,6 +7,11 @@ from urllib.parse import urlsplit
 
 _SAFE: Final = re.compile(r"[!-~]+")
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+_ENDPOINT: Final = re.compile(
+    r"(?:/chat/completions|/responses|(?:/v1)?/messages|/models/[^/]+:(?:stream)?generateContent)/*(?:[?#].*)?$",
+    re.IGNORECASE,
+)
+"""What protocols put behind a `base_url`; of Anthropic's, `/v1` is a part of it."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -43,3 +48,9 @@ def origin_of(url: str) -> str | None:
     elif not _HOST.fullmatch(host):
         return None
     return f"{parts.scheme}://{host}:{port or _PORTS[parts.scheme]}"
+
+
+def without_endpoint(url: str) -> str | None:
+    """Return the base of a URL that leads to one of the protocols' endpoints; None when it does not."""
+    base = _ENDPOINT.sub("", url)
+    return base if base != url else None

@@ -11,7 +11,7 @@ from dragoman.settings import faults
 from dragoman.settings.data import data_folder
 from dragoman.settings.describing import choices_of, description_of, range_of, types_of
 from dragoman.settings.faults import Origin, SettingsError, Table, continued, did_you_mean, dotted
-from dragoman.settings.origins import origin_of, without_user
+from dragoman.settings.origins import origin_of, without_endpoint, without_user
 from dragoman.settings.records import (
     AGENTS,
     ALIAS_PRESET,
@@ -142,6 +142,14 @@ class Reader:
                 (*path, "base_url"),
                 f"`base_url` is `{without_user(provider.base_url)}`, which is no URL of an upstream",
                 "write it as `https://host/v1`, without user and password",
+            )
+        base = without_endpoint(provider.base_url) if provider.base_url is not None else None
+        if base is not None:
+            hint = f'the endpoint is put behind it: base_url = "{base}"'
+            raise self._origin.fault(
+                (*path, "base_url"),
+                f"`base_url` is `{without_user(provider.base_url or '')}`, which is an endpoint",
+                hint,
             )
         if provider.preset is not None or provider.kind != "http":
             return
