@@ -67,7 +67,7 @@ def test_an_upstream_is_reached_or_told_with_its_key(tmp_path: Path) -> None:
         for url, key, problem in (
             (f"{upstream.url}/v1", KEY, ""),
             (f"{upstream.url}/v1", "sk-of-yesterday-0123", "it refuses the key with 401"),
-            ("http://127.0.0.1:9/v1", KEY, "http://127.0.0.1:9/v1 is not reached"),
+            ("http://127.0.0.1:9/v1", KEY, "no connection to `http://127.0.0.1:9`: Connection refused"),
         ):
             written = "[server]\nport = 0\n" + PROVIDER.format(url=url, key=key)
             (tmp_path / "dragoman.toml").write_text(written)

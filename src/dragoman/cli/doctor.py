@@ -4,15 +4,16 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import httpx2
 
 from dragoman import __version__
 from dragoman.cli.connect import places_here
+from dragoman.cli.findings import Finding
 from dragoman.cli.gateway import at, key_of, look, url_of
+from dragoman.cli.reaching import reached
 from dragoman.cli.root import Root
 from dragoman.cli.running import running
 from dragoman.connect.client import Client, Connection, File, Model
@@ -20,27 +21,15 @@ from dragoman.connect.contracts import Asker, UnfitError, contract_of, protocols
 from dragoman.connect.documents import MISSING, DocumentError, open_document
 from dragoman.protocols import discover
 from dragoman.routing.registry import Registry
-from dragoman.routing.specs import MODEL_KINDS, ModelSpec, ProviderSpec
 from dragoman.settings import Settings
 
 _PATIENCE: Final = 30.0
-_REACH: Final = 5.0
 _LEAST_BODY: Final = 32
 _WRONG_KEY: Final = "sk-wrong-key-of-the-doctor"
 _ANY_MODEL: Final = "any-model-at-all"
 _PROBE: Final = Model(_ANY_MODEL, _ANY_MODEL)
 """Stands for whatever model a client's settings name, to find where they do."""
 _BUILT_IN: Final = "the built-in demo"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at, and what is wrong with it (empty: nothing); `hint` is for when something is."""
-
-    where: str
-    what: str
-    problem: str = ""
-    hint: str = ""
 
 
 def examine(root: Root, settings: Settings, client: Client | None, key: str | None) -> int:
@@ -60,7 +49,7 @@ def _findings(root: Root, settings: Settings, client: Client | None, key: str | 
     yield from _configuration(settings)
     registry = Registry(settings, discover())
     for spec in (registry.providers[name] for name in settings.providers):
-        yield from _upstream(spec)
+        yield from reached(spec)
     seen = look(url_of(settings))
     where = "gateway"
     if seen is None:
@@ -76,7 +65,7 @@ def _findings(root: Root, settings: Settings, client: Client | None, key: str | 
             yield from _contract(protocol, url, plain)
 
 
-# --- the configuration, and the upstreams -------------------------------------------------------------------------------
+# --- the configuration ------------------------------------------------------------------------------------------------
 
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
@@ -96,42 +85,6 @@ def _proxied() -> str:
     exempt = os.environ.get("NO_PROXY", "") + os.environ.get("no_proxy", "")
     return (
         f"`{proxies[0]}` is set, and NO_PROXY does not name 127.0.0.1" if proxies and "127.0.0.1" not in exempt else ""
-    )
-
-
-def _upstream(spec: ProviderSpec) -> Iterator[Finding]:
-    """Ask a provider for its list of models, which costs nothing, and shows whether it is there and takes the key."""
-    card = next(iter(spec.models.values()), spec.pattern)
-    if card is None or card.protocol in MODEL_KINDS or not card.base_url:
-        return
-    where, what = f"provider {spec.name}", "is reached, and takes its key" if spec.api_key else "is reached"
-    try:
-        status = httpx2.get(_list_of(card), headers=_sign_in(spec, card), timeout=_REACH).status_code
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        hint = f"is `base_url` of `{spec.name}` right, and does something listen there?"
-        yield Finding(where, what, f"{card.base_url} is not reached: {type(error).__name__}", hint)
-        return
-    if spec.api_key and status in (401, 403):
-        hint = f"correct `api_key` of `{spec.name}`"
-        yield Finding(where, what, f"it refuses the key with {status}", hint)
-    elif status >= 500:
-        yield Finding(where, what, f"it answers {status}", "it is not the gateway's fault: see to the provider")
-    else:
-        yield Finding(where, what)
-
-
-def _list_of(card: ModelSpec) -> str:
-    return f"{card.base_url}/v1/models" if card.protocol == "anthropic-messages" else f"{card.base_url}/models"
-
-
-def _sign_in(spec: ProviderSpec, card: ModelSpec) -> Mapping[str, str]:
-    own = {name: value.reveal() for name, value in spec.headers}
-    if spec.api_key is None:
-        return own
-    key = spec.api_key.reveal()
-    headers = dict(contract_of(card.protocol).sign_in(key))
-    return (
-        own | headers | ({"x-api-key": key, "anthropic-version": "2023-06-01"} if "anthropic" in card.protocol else {})
     )
 
 
