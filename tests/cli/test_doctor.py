@@ -1,10 +1,12 @@
 """`dragoman doctor` as a user meets it: what holds, what does not, and what to do then."""
 
+import json
 import os
 from pathlib import Path
 
 from tests.cli.test_cli import run
 from tests.support.gateway import RunningGateway
+from tests.support.opencode import own_configuration, stand_in_program
 
 KEY = "sk-doctor-0123456789abcdef"
 PROVIDER = (
@@ -88,3 +90,22 @@ def test_the_gateway_that_runs_is_the_one_that_is_asked(tmp_path: Path) -> None:
 def test_the_claude_back_end_keeps_its_older_name() -> None:
     assert run("doctor", "claude", "--help").stdout.startswith(b"Usage: dragoman doctor claude")
     assert b"claude-agent" in run("doctor", "--help").stdout
+
+
+def test_opencode_is_waited_for(tmp_path: Path) -> None:
+    """The gateway that is started for the checks has none of its models yet."""
+    slow = Path(stand_in_program(tmp_path))
+    slow.rename(tmp_path / "quick")
+    slow.write_text(f'#!/bin/sh\nsleep 1\nexec {tmp_path / "quick"} "$@"\n')
+    slow.chmod(0o755)
+    (tmp_path / "opencode.json").write_text(json.dumps(own_configuration({"openai-chat": "http://127.0.0.1:9/v1"})))
+    written = '[server]\nport = 0\n[providers.oc]\nkind = "opencode-server"\n[opencode]\n'
+    written += f'cli = "{slow}"\nconfig = "{tmp_path}/opencode.json"\n'
+    (tmp_path / "dragoman.toml").write_text(written)
+    said = run("doctor", "aider", here=tmp_path, HOME=str(tmp_path)).stdout.decode()
+    assert "ok     OpenCode                 is ready: 1.18.33, with " in said, said
+
+    (tmp_path / "dragoman.toml").write_text(written + "start_s = 0.2\n")
+    said = run("doctor", "aider", here=tmp_path, HOME=str(tmp_path)).stdout.decode()
+    assert "FAILED OpenCode                 is ready\n" in said
+    assert "hint: `[opencode]` describes it" in said

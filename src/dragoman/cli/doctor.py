@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import httpx2
@@ -24,6 +25,7 @@ from dragoman.routing.registry import Registry
 from dragoman.settings import Settings
 
 _PATIENCE: Final = 30.0
+_PAUSE: Final = 0.1
 _LEAST_BODY: Final = 32
 _WRONG_KEY: Final = "sk-wrong-key-of-the-doctor"
 _ANY_MODEL: Final = "any-model-at-all"
@@ -57,6 +59,7 @@ def _findings(root: Root, settings: Settings, client: Client | None, key: str | 
     elif seen.version != __version__:
         yield Finding(where, "version", f"{seen.version} runs, this is {__version__}", "start `dragoman serve` again")
     with running(root, settings) as url:
+        yield from _opencode(url, settings.opencode.start_s)
         plain = key_of(settings, key)
         if client is not None:
             yield from _client(client, Connection(url_of(settings), plain, (_PROBE,), has_choice=True), url)
@@ -86,6 +89,27 @@ def _proxied() -> str:
     return (
         f"`{proxies[0]}` is set, and NO_PROXY does not name 127.0.0.1" if proxies and "127.0.0.1" not in exempt else ""
     )
+
+
+def _opencode(url: str, seconds: float) -> Iterator[Finding]:
+    """Wait for OpenCode, where a provider needs it: a gateway that has just been started has none of its models yet."""
+    where, deadline = "OpenCode", time.monotonic() + seconds
+    state = _state(url)
+    while state.get("state") == "down" and not state.get("problem") and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        state = _state(url)
+    if state.get("state") == "ready":
+        yield Finding(where, f"is ready: {state.get('version')}, with {state.get('models')} models")
+    elif state:
+        problem = state.get("problem") or f"it is not ready within {seconds:g} s"
+        yield Finding(where, "is ready", problem, "`[opencode]` describes it: see docs/opencode.md")
+
+
+def _state(url: str) -> Mapping[str, Any]:
+    """Return how the gateway's OpenCode is; nothing where there is none."""
+    seen = look(url)
+    state: Mapping[str, Any] = {} if seen is None else seen.health.get("opencode_server", {})
+    return state
 
 
 # --- the client ---------------------------------------------------------------------------------------------------------
