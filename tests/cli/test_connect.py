@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.test_cli import refused, run
+from tests.cli.test_doctor import program
 
 KEY = "sk-connect-0123456789abcdef"
 
@@ -63,11 +66,30 @@ def test_more_models_than_a_menu_should_have_are_told(tmp_path: Path) -> None:
 def test_a_key_may_come_from_the_environment(tmp_path: Path) -> None:
     words = ("connect", "codex", "--model", "demo/assistant", "--key", "env:MY_OWN_KEY")
     assert refused(*words, HOME=str(tmp_path)) == [
-        "dragoman: --key: the environment variable `MY_OWN_KEY` is not set",
-        "hint: export MY_OWN_KEY=...",
+        "dragoman: --key: the client takes `key` from the environment variable `MY_OWN_KEY`, which is not set",
+        "hint: export MY_OWN_KEY=..., or write the value itself",
     ]
     run(*words, HOME=str(tmp_path), MY_OWN_KEY=KEY)
     assert KEY in (tmp_path / ".codex/config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("", "has an empty `key`"),
+        ("  ", "has an empty `key`"),
+        ("sk-abc\n", "has white space around its `key`"),
+    ],
+)
+def test_a_key_that_no_configuration_may_have_is_refused(tmp_path: Path, key: str, told: str) -> None:
+    """An empty one became the word that stands for no key, and was written."""
+    for words in (
+        ("connect", "codex", "--model", "demo/assistant", "--key", key),
+        ("launch", "aider", "--model", "demo/assistant", "--key", key),
+    ):
+        lines = refused(*words, HOME=str(tmp_path), PATH=program(tmp_path, "aider", "1"))
+        assert lines[0] == f"dragoman: --key: the client {told}"
+    assert not (tmp_path / ".codex").exists()
 
 
 def test_without_a_client_all_of_them_are_listed() -> None:

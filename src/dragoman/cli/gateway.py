@@ -9,7 +9,7 @@ from dragoman.protocols import discover
 from dragoman.routing.names import list_places, resolve, title_of
 from dragoman.routing.registry import Registry
 from dragoman.routing.specs import MODEL_KINDS, Place
-from dragoman.settings import Secret, Settings, SettingsError
+from dragoman.settings import Settings, SettingsError, given_key
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - what was configured, to be told apart
 _MOST = 100
@@ -65,18 +65,12 @@ def connection_to(settings: Settings, client: Client, models: tuple[str, ...], k
 def key_of(settings: Settings, given: str | None) -> str:
     """Return the key that a client presents: the one that was given, else the gateway's first, else a word in its place.
 
-    `env:NAME` stands for a variable's value, so that no key has to be typed. Raises SettingsError when that is not set.
+    `env:NAME` stands for a variable's value, so that no key has to be typed. Raises SettingsError when that is not set, and
+    for what is refused in a configuration: an empty key, or one that cannot be sent.
     """
-    if not given:
-        return settings.server.keys[0].key.reveal() if settings.server.keys else NO_KEY
-    variable = Secret(given).variable
-    if variable is None:
-        return given
-    if not os.environ.get(variable):
-        raise SettingsError(
-            f"the environment variable `{variable}` is not set", where="--key", hint=f"export {variable}=..."
-        )
-    return os.environ[variable]
+    if given is not None:
+        return given_key(given, os.environ)
+    return settings.server.keys[0].key.reveal() if settings.server.keys else NO_KEY
 
 
 def at(connection: Connection, url: str) -> Connection:

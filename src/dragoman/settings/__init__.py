@@ -4,6 +4,7 @@ from dragoman.settings.data import read_data, write_data
 from dragoman.settings.describing import Row, rows
 from dragoman.settings.faults import Origin, SettingsError, did_you_mean
 from dragoman.settings.loading import find, load
+from dragoman.settings.reading import given_key
 from dragoman.settings.records import (
     PROTOCOLS,
     AgentRoute,
@@ -41,6 +42,7 @@ __all__ = [
     "ToolMode",
     "did_you_mean",
     "find",
+    "given_key",
     "load",
     "read_data",
     "rows",

@@ -67,7 +67,7 @@ class Reader:
         server = self._record(table, Server, path)
         keys: list[Key] = []
         for index, key in enumerate(server.keys):
-            found = self._key(key.key, (*path, "keys", index, "key"), "the server")
+            found = self.key(key.key, (*path, "keys", index, "key"), "the server")
             if found in [other.key for other in keys]:
                 raise self._origin.fault((*path, "keys", index), f"`server.keys[{index}]` is there already")
             keys.append(msgspec.structs.replace(key, key=found))
@@ -92,7 +92,7 @@ class Reader:
         token = claude.oauth_token
         return msgspec.structs.replace(
             claude,
-            oauth_token=token and self._key(token, (*path, "oauth_token"), "the Claude back end"),
+            oauth_token=token and self.key(token, (*path, "oauth_token"), "the Claude back end"),
             environment={
                 name: self._found(value, (*path, "environment", name), "the Claude back end")
                 for name, value in claude.environment.items()
@@ -128,7 +128,7 @@ class Reader:
         who = f"provider `{name}`"
         return msgspec.structs.replace(
             provider,
-            api_key=provider.api_key and self._key(provider.api_key, (*path, "api_key"), who),
+            api_key=provider.api_key and self.key(provider.api_key, (*path, "api_key"), who),
             headers={
                 header.lower(): self._header(value, (*path, "headers", header), who)
                 for header, value in provider.headers.items()
@@ -213,7 +213,7 @@ class Reader:
         given = f" is `{msgspec.json.encode(value).decode()}`" if is_shown else ""
         return self._origin.fault(here, f"`{dotted(here)}`{given}: {continued(problem)}", hint)
 
-    def _key(self, secret: Secret, path: faults.Path, who: str) -> Secret:
+    def key(self, secret: Secret, path: faults.Path, who: str) -> Secret:
         """Return a key. An empty one is none: of the server's it would let everybody in, of a provider's sign in nobody."""
         found = self._found(secret, path, who)
         if not found.reveal().strip():
@@ -250,6 +250,12 @@ class Reader:
                 f"export {secret.variable}=..., or write the value itself",
             )
         return Secret(text)
+
+
+def given_key(text: str, environ: Mapping[str, str]) -> str:
+    """Return the key that a flag `--key` gives to a client, by the rules of those that are configured. Raises SettingsError."""
+    path = ("key",)
+    return Reader(Origin(elsewhere={path: "--key"}), environ).key(Secret(text), path, "the client").reveal()
 
 
 def _hook(kind: type, value: object) -> object:
