@@ -4,6 +4,11 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
+from dragoman.cli import doctor
+from dragoman.connect.client import Connection, Places
+from dragoman.connect.discovery import client_of
 from tests.cli.test_cli import run
 from tests.support.gateway import RunningGateway
 from tests.support.opencode import own_configuration, stand_in_program
@@ -60,6 +65,24 @@ def test_a_client_is_checked_with_its_settings_model_and_version(tmp_path: Path)
     assert "the gateway answers 404" in said
     assert "2 failed" in said
     assert "sk-of-yesterday" not in said
+
+
+@pytest.mark.parametrize(
+    ("client", "connect"),
+    [
+        ("opencode", "dragoman connect opencode; `dragoman launch opencode` needs none of it"),
+        ("codex", "dragoman connect codex --model NAME; `dragoman launch codex` needs none of it"),
+        ("claude-desktop", "dragoman connect claude-desktop"),
+        ("zed", "dragoman connect zed"),
+    ],
+)
+def test_a_client_that_is_not_connected_is_told_so(tmp_path: Path, client: str, connect: str) -> None:
+    """A list of settings that are not there reads as if programs were missing."""
+    home = Places(tmp_path, {}, "linux")
+    found = list(doctor._client(client_of(client), Connection("http://127.0.0.1:1", models=(doctor._PROBE,)), "", home))
+    finding = next(finding for finding in found if finding.what.startswith("its settings lead here"))
+    assert finding.problem == f"{client_of(client).title} is not connected yet"
+    assert finding.hint == connect
 
 
 def test_an_upstream_is_reached_or_told_with_its_key(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from dragoman.cli.gateway import at, key_of, look, url_of
 from dragoman.cli.reaching import reached
 from dragoman.cli.root import Root
 from dragoman.cli.running import running
-from dragoman.connect.client import Client, Connection, File, Model
+from dragoman.connect.client import Client, Connection, File, Model, Places
 from dragoman.connect.contracts import Asker, UnfitError, contract_of, protocols
 from dragoman.connect.documents import MISSING, DocumentError, open_document
 from dragoman.protocols import discover
@@ -62,7 +62,9 @@ def _findings(root: Root, settings: Settings, client: Client | None, key: str | 
         yield from _opencode(url, settings.opencode.start_s)
         plain = key_of(settings, key)
         if client is not None:
-            yield from _client(client, Connection(url_of(settings), plain, (_PROBE,), has_choice=True), url)
+            yield from _client(
+                client, Connection(url_of(settings), plain, (_PROBE,), has_choice=True), url, places_here()
+            )
         yield from _gateway(url, plain)
         for protocol in protocols() if client is None else (client.protocol,):
             yield from _contract(protocol, url, plain)
@@ -115,13 +117,13 @@ def _state(url: str) -> Mapping[str, Any]:
 # --- the client ---------------------------------------------------------------------------------------------------------
 
 
-def _client(client: Client, connection: Connection, url: str) -> Iterator[Finding]:
+def _client(client: Client, connection: Connection, url: str, places: Places) -> Iterator[Finding]:
     """Look at a client's own settings: do they lead to `connection`? What runs at `url` is asked for its model."""
     yield from _program(client)
     if client.files is None:
         yield Finding(client.name, f"has a screen for its settings: see `dragoman connect {client.name}`")
         return
-    for file in client.files(connection, places_here()):
+    for file in client.files(connection, places):
         if file.form != "whole":
             yield from _written(client, file, at(connection, url))
 
@@ -156,9 +158,9 @@ def _written(client: Client, file: File, connection: Connection) -> Iterator[Fin
     except (DocumentError, OSError, UnicodeDecodeError) as error:
         yield Finding(client.name, what, str(error), "correct the file")
         return
-    hint = f"dragoman connect {client.name}" + (
-        f"; `dragoman launch {client.name}` needs none of it" if client.launch else ""
-    )
+    if all(value is MISSING for value in found.values()):
+        yield Finding(client.name, what, f"{client.title} is not connected yet", _to_connect(client))
+        return
     wrong = []
     for setting in file.settings:
         path, value = setting.path, setting.value
@@ -168,12 +170,17 @@ def _written(client: Client, file: File, connection: Connection) -> Iterator[Fin
                 yield _model(client, name.removeprefix(value.partition(_ANY_MODEL)[0]), connection)
         elif found[path] != value:
             wrong.append(f"`{path[-1]}` is {_told(found[path], is_secret=setting.is_secret)}")
-    yield Finding(client.name, what, ", ".join(wrong), hint)
+    yield Finding(client.name, what, ", ".join(wrong), _to_connect(client))
+
+
+def _to_connect(client: Client) -> str:
+    hint = f"dragoman connect {client.name}{' --model NAME' if client.needs_model else ''}"
+    return f"{hint}; `dragoman launch {client.name}` needs none of it" if client.launch else hint
 
 
 def _told(value: Any, *, is_secret: bool) -> str:  # noqa: ANN401 - JSON
     if value is MISSING:
-        return "not there"
+        return "not set"
     return "another key" if is_secret else f"`{value}`"
 
 
