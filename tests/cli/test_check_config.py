@@ -8,7 +8,7 @@ import pytest
 from dragoman.cli.configuration import check
 from dragoman.providers import discover
 from dragoman.routing.registry import KeyState
-from dragoman.settings import load
+from dragoman.settings import SettingsError, load
 from dragoman.settings.records import ProviderKind
 
 HTTP = 'protocol = "openai-chat"\nbase_url = "http://127.0.0.1:9/v1"\n'
@@ -55,3 +55,23 @@ def test_every_preset_is_summed_up(tmp_path: Path, preset: str, capsys: pytest.C
     assert "provider mine: " in said
     assert "provider demo: scripted" in said
     assert "; needs no key" in said
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("anthropic/claude-opus-4-8", 'to reach it, configure [providers.anthropic] with preset = "anthropic"'),
+        ("nobody/x", "one of `demo`, `go`, `mine`, "),
+        ("mne/fast", "did you mean `mine`?"),
+        ("mine/fst", "did you mean `fast`?"),
+        ("mine/qqqq", "`dragoman models` lists what there is"),
+        ("qqqq", "`dragoman models` lists what there is"),
+    ],
+)
+def test_an_alias_to_a_model_that_nobody_has_is_told_with_what_helps(
+    tmp_path: Path, target: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f'[aliases]\n"x" = "{target}"\n[providers.mine]\n{HTTP}models = ["fast"]\n'
+    with pytest.raises(SettingsError) as caught:
+        summed_up(tmp_path, text, capsys)
+    assert str(caught.value.hint).startswith(hint)

@@ -158,3 +158,10 @@ def test_what_cannot_be_launched_is_told_with_a_hint(tmp_path: Path) -> None:
     home = str(tmp_path)
     assert refused("launch", "zed", HOME=home)[1] == "hint: dragoman connect zed"
     assert "`cn` is not on the PATH" in refused("launch", "continue", HOME=home, PATH="/nowhere")[0]
+
+
+def test_a_word_for_the_client_that_is_none_of_ours_is_told_where_it_belongs() -> None:
+    assert refused("launch", "claude-code", "-p", "hi") == [
+        "dragoman: No such option '-p'",
+        "hint: words for the client itself stand behind `--`: `dragoman launch ... -- -p`",
+    ]

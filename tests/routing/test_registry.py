@@ -282,7 +282,7 @@ def test_what_only_the_data_can_tell_is_told_like_any_mistake(registry: Make, te
         ('"c*" = "cc"\n', r":6: the aliases go in a circle: `cc` -> `cc`"),
         ('x = "a"\na = "b"\nb = "a"\n', r":6: the aliases go in a circle: `a` -> `b` -> `a`"),
         ('a = "b"\nb = "chat/m1"\n', r":6: `b` is an alias itself\nhint: write what it stands for: `chat/m1`"),
-        ('fine = "m1"\na = "fime"\n', r":7: there is no model `fime`$"),
+        ('fine = "m1"\na = "fime"\n', r":7: there is no model `fime`\nhint: `dragoman models` lists"),
     ],
 )
 def test_an_alias_that_leads_to_no_model_is_told_with_its_way(registry: Make, aliases: str, told: str) -> None:

@@ -84,7 +84,14 @@ def complaint(error: click.ClickException) -> str:
             text = error.format_message()
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = context.command_path if context else "dragoman"
+    if isinstance(error, click.NoSuchOption) and context is not None and _passes_words_on(context.command):
+        return f"{text.rstrip('.')}\nhint: words for the client itself stand behind `--`: `{command} ... -- {error.option_name}`"
     return f"{text.rstrip('.')}\nhint: `{command} --help` tells what there is"
+
+
+def _passes_words_on(command: click.Command) -> bool:
+    """Tell whether a command takes words that are none of its own."""
+    return any(param.type is click.UNPROCESSED and param.nargs == -1 for param in command.params)
 
 
 def _show_completion(context: click.Context, _: click.Parameter, shell: Literal["bash", "zsh", "fish"] | None) -> None:

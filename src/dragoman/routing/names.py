@@ -8,8 +8,7 @@ import msgspec
 
 from dragoman.codec import ModelCard
 from dragoman.ir.failures import DragomanError, Failure, FailureKind, RequestError
-from dragoman.providers import discover
-from dragoman.routing.registry import Registry, known_names, near
+from dragoman.routing.registry import Registry, known_names, near, preset_hint
 from dragoman.routing.specs import LONG_CONTEXT, ModelSpec, Place, ProviderSpec, is_long
 from dragoman.settings import LossPolicy, did_you_mean
 
@@ -219,9 +218,7 @@ def _unknown(registry: Registry, name: str, prefix: str | None) -> DragomanError
     if known is not None:
         addresses = [f"{known.name}/{model}" for model in registry.spoken_ids(known)]
         return _not_found(f"`{known.name}` has no model `{rest}`", _nearest(registry, name, addresses))
-    hint = _nearest(registry, name, known_names(registry))
-    if slash and head in discover():
-        hint = f'to reach it, configure [providers.{head}] with preset = "{head}"'
+    hint = (preset_hint(head) if slash else None) or _nearest(registry, name, known_names(registry))
     return _not_found(f"nobody here has a model `{name}`", hint)
 
 

@@ -38,6 +38,7 @@ KeyState = Literal[
     "configured", "needs no key", "the CLI's own login", "OpenCode's own", "no key configured", "the client's own"
 ]
 """With which key a provider is called: words for people, and for programs that read `/health`."""
+_ALL_MODELS: Final = "`dragoman models` lists what there is"
 _TO_A_MODEL: Final = 'an alias stands for a model: "name" = "provider/model"'
 
 
@@ -159,12 +160,15 @@ class Registry:
         prefix, slash, model = name.partition("/")
         spec = self.provider(prefix) if slash else None
         if spec is not None:
-            raise self.settings.fault(path, f"`{spec.name}` has no model `{model}`", near(model, self.spoken_ids(spec)))
+            hint = near(model, self.spoken_ids(spec)) or _ALL_MODELS
+            raise self.settings.fault(path, f"`{spec.name}` has no model `{model}`", hint)
         if slash:
-            raise self.settings.fault(path, f"`{name}`: there is no provider `{prefix}`", near(prefix, self.prefixes))
+            known = preset_hint(prefix) or near(prefix, self.prefixes) or did_you_mean(prefix, sorted(self.prefixes))
+            raise self.settings.fault(path, f"`{name}`: there is no provider `{prefix}`", known)
         names = self._led_by_aliases(name)
         if len(names) == 1:
-            raise self.settings.fault(path, f"there is no model `{name}`", near(name, _models_names(self)))
+            hint = near(name, _models_names(self)) or _ALL_MODELS
+            raise self.settings.fault(path, f"there is no model `{name}`", hint)
         if names[-1] in names[:-1]:
             circle = " -> ".join(f"`{one}`" for one in names[names.index(names[-1]) :])
             raise self.settings.fault(path, f"the aliases go in a circle: {circle}", _TO_A_MODEL)
@@ -208,6 +212,12 @@ def key_state(registry: Registry, spec: ProviderSpec) -> KeyState:
     if not spec.takes_client_key or any(model.protocol == SCRIPTED for model in spec.models.values()):
         return "needs no key"
     return "no key configured" if registry.settings.server.keys else "the client's own"
+
+
+def preset_hint(provider: str) -> str | None:
+    """Return how to configure a provider that is shipped; None when it is not."""
+    known = provider in shipped.discover()
+    return f'to reach it, configure [providers.{provider}] with preset = "{provider}"' if known else None
 
 
 def near(given: str, names: Iterable[str]) -> str | None:
