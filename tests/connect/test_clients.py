@@ -296,6 +296,20 @@ def test_a_model_that_is_left_out_the_second_time_is_taken_back(connection: Conn
     assert written["model"] == "dragoman/chat/m3"
 
 
+def test_claude_code_is_told_the_window_of_its_model(connection: Connection, places: Places) -> None:
+    """It takes one that it does not know to have a window of a million tokens."""
+    client, name = client_of("claude-code"), "CLAUDE_CODE_MAX_CONTEXT_TOKENS"
+    connected(client, replace(connection, has_choice=True), places)
+    place = files_of(client, connection, places)[0].place
+    assert msgspec.json.decode(place.read_bytes())["env"][name] == "200000"
+    assert client.launch is not None
+    assert client.launch(replace(connection, has_choice=True)).environment[name] == "200000"
+    for unknown in (replace(connection, models=(Model("chat/m2", "M 2"),)), replace(connection, has_choice=False)):
+        connected(client, unknown, places)
+        assert name not in msgspec.json.decode(place.read_bytes())["env"]
+        assert name not in client.launch(unknown).environment
+
+
 def test_windows_line_ends_and_a_byte_order_mark_stay(connection: Connection, places: Places) -> None:
     client = client_of("claude-code")
     place = files_of(client, connection, places)[0].place
