@@ -15,7 +15,7 @@ import pytest
 
 from dragoman.cli import launch
 from dragoman.settings import Key, Secret, Server
-from tests.cli.test_cli import COMMAND, refused
+from tests.cli.test_cli import COMMAND, refused, run
 from tests.support.gateway import RunningGateway
 
 KEY = "sk-launch-0123456789abcdef"
@@ -165,3 +165,14 @@ def test_a_word_for_the_client_that_is_none_of_ours_is_told_where_it_belongs() -
         "dragoman: No such option '-p'",
         "hint: words for the client itself stand behind `--`: `dragoman launch ... -- -p`",
     ]
+
+
+@pytest.mark.parametrize("words", [("--key", KEY), ()])
+def test_a_key_that_is_missing_is_told_before_the_client_asks(tmp_path: Path, words: Sequence[str]) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    path = stand_in(tmp_path, "claude", "print('ran')")
+    with RunningGateway() as gateway:
+        done = run("launch", "claude-code", *words, HOME=str(home), PATH=path, DRAGOMAN_SERVER_PORT=str(gateway.port))
+    assert done.stdout == b"ran\n"
+    assert (b"note: no key is configured, and none was given" in done.stderr) == (not words)

@@ -8,9 +8,9 @@ from typing import Final, cast
 
 import click
 
-from dragoman.cli.gateway import connection_to, look
+from dragoman.cli.gateway import KEY_NOTE, connection_to, lacks_key, look
 from dragoman.connect.changes import Change, Changes, connecting, disconnecting, words_of
-from dragoman.connect.client import NO_KEY, Client, Connection, Places, Platform
+from dragoman.connect.client import Client, Connection, Places, Platform
 from dragoman.connect.discovery import client_of, names
 from dragoman.connect.journal import Journal, state_folder
 from dragoman.connect.showing import diff
@@ -105,10 +105,8 @@ def _counted(written: Sequence[Change]) -> str:
 
 def _warn(client: Client, settings: Settings, connection: Connection) -> None:
     """Say what will not work yet."""
-    if connection.key == NO_KEY and not settings.server.keys and not settings.providers:
-        print(
-            "note: no key is configured, and none was given: only `demo/...` models answer; hint: --key YOUR_OPENCODE_KEY"
-        )
+    if lacks_key(settings, connection):
+        print(KEY_NOTE)
     if connection.left_out and client.lists_models:
         print(
             f"note: {connection.left_out} more models are offered than were listed; hint: name those you want with --model"

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from dragoman.connect.client import NO_KEY, Client, Connection, Model
 from dragoman.protocols import discover
@@ -14,6 +14,10 @@ from dragoman.settings import Settings, SettingsError, given_key
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - what was configured, to be told apart
 _MOST = 100
 """Models in a client's menu, when it has to be given a list and nobody named any."""
+
+KEY_NOTE: Final = (
+    "note: no key is configured, and none was given: only `demo/...` models answer; hint: --key YOUR_OPENCODE_KEY"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,11 @@ def key_of(settings: Settings, given: str | None) -> str:
     if given is not None:
         return given_key(given, os.environ)
     return settings.server.keys[0].key.reveal() if settings.server.keys else NO_KEY
+
+
+def lacks_key(settings: Settings, connection: Connection) -> bool:
+    """Tell whether nobody has a key for the providers that are there without a configuration."""
+    return connection.key == NO_KEY and not settings.server.keys and not settings.providers
 
 
 def at(connection: Connection, url: str) -> Connection:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from dragoman.cli.gateway import at, connection_to
+from dragoman.cli.gateway import KEY_NOTE, at, connection_to, lacks_key
 from dragoman.cli.root import Root
 from dragoman.cli.running import running
 from dragoman.connect.client import Client, Launch
@@ -43,6 +44,8 @@ def launch(
     if program is None:
         raise ConnectError(f"`{client.program}` is not on the PATH", f"install {client.title}: {client.source}")
     connection = connection_to(settings, client, models, key)
+    if lacks_key(settings, connection):
+        print(KEY_NOTE, file=sys.stderr)
     with running(root, settings) as url, _private_folder() as name:
         made = client.launch(at(connection, url))
         folder = Path(name)
