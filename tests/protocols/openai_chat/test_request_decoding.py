@@ -251,6 +251,25 @@ def test_what_the_sdk_dumps_of_a_message_is_accepted_without_a_loss() -> None:
     assert not len(ledger)
 
 
+@pytest.mark.parametrize("id_", [{}, {"id": None}, {"id": ""}])
+def test_calls_and_results_may_lack_their_id(id_: Json) -> None:
+    function = {"function": {"name": "f", "arguments": "{}"}}
+    assert spoken(tool_calls=[{**id_, **function}]) == (ToolCall("", "f", "{}"),)
+    assert spoken(tool_calls=[{**id_, "type": "custom", "custom": {"name": "p"}}])[0].id == ""
+    answer = {f"tool_call_{name}": value for name, value in id_.items()}
+    (message,) = decoded({"role": "tool", "content": "x", **answer}).messages
+    assert message.blocks == (ToolResult("", (Text("x"),)),)
+
+
+@pytest.mark.parametrize("index", [-1, "0", 0.0, 7, None, 10**30])
+def test_a_calls_index_says_nothing_in_a_request(index: object) -> None:
+    ledger = Ledger()
+    call = {"id": "c", "index": index, "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "tool_calls": [call]}
+    assert decoded(message, ledger=ledger).messages[0].blocks == (ToolCall("c", "f", "{}"),)
+    assert not len(ledger)
+
+
 # Reasoning that comes back
 
 
@@ -475,9 +494,10 @@ def test_unknown_fields_inside_are_reported_by_their_path() -> None:
         ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": [{"type": "video"}]}]}, "messages[0].content[0].type"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0]"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0]"),
+        ({"messages": [{"role": "tool", "tool_call_id": "c"}]}, "messages[0]"),
+        ({"messages": [{"role": "tool", "tool_call_id": 5, "content": "x"}]}, "messages[0].tool_call_id"),
         ({"messages": [{"role": "assistant", "tool_calls": [{"id": "c"}]}]}, "messages[0].tool_calls[0].function"),
-        ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}]}, "messages[0].tool_calls[0]"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"id": 5}]}]}, "messages[0].tool_calls[0].id"),
         ({"messages": [{"role": "assistant", "reasoning_details": "x"}]}, "messages[0].reasoning_details"),
         ({"model": 3}, "model"),
         ({"temperature": "hot"}, "temperature"),

@@ -166,7 +166,7 @@ def _decode_message(message: WireMessage, index: int) -> Message:
         case AssistantMessage():
             role, blocks = Role.ASSISTANT, _decode_assistant(message, index)
         case ToolMessage():
-            role, blocks = Role.USER, (ToolResult(message.tool_call_id, decode_result(message.content, path)),)
+            role, blocks = Role.USER, (ToolResult(message.tool_call_id or "", decode_result(message.content, path)),)
             name = None  # the tool's
         case SystemMessage():
             role, blocks = Role.SYSTEM, decode_parts(message.content, path)
@@ -221,12 +221,13 @@ def _decode_pictures(images: Raw, path: str) -> Iterator[Block]:
 
 
 def _decode_call(call: ToolCallPart, path: str) -> ToolCall:
+    id_ = call.id or ""
     cache, seal = cache_from(call.cache_control), decode_call_seal(call.extra_content)
     if call.custom and not call.function:
-        return ToolCall(call.id, call.custom.name, call.custom.input, ToolKind.CUSTOM, cache=cache, seal=seal)
+        return ToolCall(id_, call.custom.name, call.custom.input, ToolKind.CUSTOM, cache=cache, seal=seal)
     if not call.function:
         raise RequestError(f"`{path}` has neither `function` nor `custom`", param=f"{path}.function")
-    return ToolCall(call.id, call.function.name, _arguments(call.function), cache=cache, seal=seal)
+    return ToolCall(id_, call.function.name, _arguments(call.function), cache=cache, seal=seal)
 
 
 def _arguments(function: FunctionCall) -> str:

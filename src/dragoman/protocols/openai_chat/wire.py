@@ -50,16 +50,17 @@ class CustomCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
 
 
 class ToolCallPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One call of an assistant message; some clients make an empty `type` of a stream's chunks.
+    """One call of an assistant message; some clients send what they gathered of a stream's chunks, whatever it held.
 
+    A call without an id gets one with its result. `index` says nothing in a request: it may be anything.
     `extra_content` is where Google's endpoint keeps its thought signature.
     """
 
-    id: str
+    id: str | None = None
     type: Literal["function", "custom", ""] = "function"
     function: FunctionCall | None = None
     custom: CustomCall | None = None
-    index: Count | None = None
+    index: Raw = Raw()
     extra_content: Raw = Raw()
     cache_control: CacheControl | None = None
 
@@ -108,8 +109,8 @@ class AssistantMessage(MessageBase, frozen=True, kw_only=True, tag="assistant"):
 class ToolMessage(MessageBase, frozen=True, kw_only=True, tag="tool"):
     """What a tool answered."""
 
-    tool_call_id: str
     content: str | list[ResultPart] | None
+    tool_call_id: str | None = None
 
 
 class FunctionMessage(MessageBase, frozen=True, kw_only=True, tag="function"):
