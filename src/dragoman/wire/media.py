@@ -6,8 +6,11 @@ from typing import Final
 from dragoman.ir.failures import RequestError
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_UNUSUAL: Final = str.maketrans({"-": "+", "_": "/", "\r": None, "\n": None})
-"""The other alphabet, which Google's clients use, and the lines of MIME, which Python's `encodebytes` makes."""
+_SPELLING: Final = bytes.maketrans(b"-_", b"+/")
+"""From the other alphabet, which Google's clients use."""
+_BLANKS: Final = b" \t\r\n\f"
+"""What says nothing, as in browsers (https://infra.spec.whatwg.org/#forgiving-base64-decode): the lines of MIME, which
+Python's `encodebytes` makes, and a space behind a data URL's comma."""
 _PADDING: Final = "=="
 _TYPE: Final = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?", re.ASCII)
 
@@ -21,10 +24,11 @@ def standard_base64(data: str, path: str) -> str:
     """
     if not data:
         raise RequestError(f"`{path}` is empty", param=path)
-    rest = data.encode("ascii", "replace").translate(None, _ALPHABET)
+    written = data.encode("ascii", "replace")
+    rest = written.translate(None, _ALPHABET)
     if rest.strip(b"="):
-        data = data.translate(_UNUSUAL)
-        rest = data.encode("ascii", "replace").translate(None, _ALPHABET)
+        written = written.translate(_SPELLING, _BLANKS)
+        data, rest = written.decode(), written.translate(None, _ALPHABET)
     digits = data.rstrip("=")
     if rest.strip(b"=") or len(digits) + len(rest) != len(data) or len(digits) % 4 == 1 or not digits:
         raise RequestError(f"`{path}` is not valid base64", param=path)
