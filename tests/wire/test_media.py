@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.ir.failures import RequestError
-from dragoman.wire.media import require_type, standard_base64
+from dragoman.ir.request import Base64Data, PlainText
+from dragoman.wire.media import decode_file, standard_base64, standard_type
 
 
 @given(
@@ -49,22 +50,62 @@ def test_usual_data_is_not_copied() -> None:
 
 
 @pytest.mark.parametrize(
-    ("media_type", "family", "is_fine"),
+    ("media_type", "family", "expected"),
     [
-        ("image/png", "image/", True),
-        ("IMAGE/JPEG", "image/", True),
-        ("image/svg+xml; charset=utf-8", "image/", True),
-        ("application/vnd.ms-excel", "", True),
-        ("text/plain", "image/", False),
-        ("", "", False),
-        ("png", "", False),
-        ("image/", "image/", False),
-        ("image/png,x", "image/", False),
+        ("image/png", "image/", "image/png"),
+        ("IMAGE/JPEG", "image/", "image/jpeg"),
+        ("image/svg+xml; charset=utf-8", "image/", "image/svg+xml"),
+        ("image/png ;x=y", "image/", "image/png"),
+        ("application/vnd.ms-excel", "", "application/vnd.ms-excel"),
     ],
 )
-def test_a_media_type_is_one(media_type: str, family: str, is_fine: bool) -> None:
-    if is_fine:
-        require_type(media_type, "media_type", family)
-        return
+def test_a_media_type_is_made_the_standard_one(media_type: str, family: str, expected: str) -> None:
+    assert standard_type(media_type, "media_type", family) == expected
+
+
+@pytest.mark.parametrize(
+    ("media_type", "family"),
+    [("text/plain", "image/"), ("", ""), ("png", ""), ("image/", "image/"), ("image/png,x", "image/")],
+)
+def test_what_is_no_media_type_is_refused(media_type: str, family: str) -> None:
     with pytest.raises(RequestError, match="`media_type`"):
-        require_type(media_type, "media_type", family)
+        standard_type(media_type, "media_type", family)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "text", "charset"),
+    [
+        ("text/plain", "\u00e9", "utf-8"),
+        ("text/plain;charset=US-ASCII", "e", "ascii"),
+        ("text/plain;charset=latin-1", "\u00e9", "latin-1"),
+        ('TEXT/CSV; header=present; Charset="Windows-1252"', "\u20ac", "cp1252"),
+        ("text/html; charset=Shift_JIS", "\u65e5\u672c", "shift_jis"),
+        ("text/plain;charset=utf-16", "\u00e9", "utf-16"),
+    ],
+)
+def test_words_are_read_by_the_charset_that_their_type_says(media_type: str, text: str, charset: str) -> None:
+    data = base64.b64encode(text.encode(charset)).decode()
+    assert decode_file(media_type, data, "data", "media_type") == PlainText(text)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "data", "field"),
+    [
+        ("text/plain;charset=klingon", "6Q==", "media_type"),
+        ("text/plain;charset=punycode", "6Q==", "media_type"),
+        ("text/plain;charset=iso-8859-12", "6Q==", "media_type"),
+        ("text/plain;charset=utf-16", "6Q==", "data"),
+        ("text/plain;charset=latin-1", "?", "data"),
+        ("plain", "6Q==", "media_type"),
+    ],
+)
+def test_words_that_cannot_be_read_are_refused(media_type: str, data: str, field: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        decode_file(media_type, data, "data", "media_type")
+    assert refused.value.failure.param == field
+
+
+def test_what_is_no_text_stays_bytes() -> None:
+    assert decode_file("Application/PDF; x=y", "AAAA", "data", "type") == Base64Data("application/pdf", "AAAA")
+    assert decode_file("text/plain", "6Q==", "data", "type") == Base64Data("text/plain", "6Q==")
+    assert decode_file("text/plain", "", "data", "type") == PlainText("")

@@ -335,6 +335,7 @@ def test_documents_of_any_source() -> None:
         Image(FileId("openai-responses", "file_1")),
         Document(FileId("openai-responses", "file_1")),
         Document(Base64Data("application/vnd.ms-excel", "AA==")),
+        Document(Base64Data("text/plain", "6Q==")),
     ],
 )
 def test_what_anthropic_cannot_read_is_refused_by_its_place(block: Block) -> None:

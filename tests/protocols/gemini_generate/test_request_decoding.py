@@ -210,6 +210,23 @@ def test_bytes_and_files_are_what_their_type_says() -> None:
     assert (film.type, film.text) == ("inlineData", None)
 
 
+def test_types_lose_their_parameters_save_those_that_bare_sound_needs() -> None:
+    ((*blocks,),) = blocks_of(
+        user(
+            inline("IMAGE/PNG; x=y"),
+            inline("audio/MP3; rate=44100"),
+            inline("audio/L16;codec=pcm;rate=24000"),
+            inline("text/plain; charset=latin-1", "6Q=="),
+        )
+    )
+    assert blocks == [
+        Image(Base64Data("image/png", "AAAA")),
+        Audio("AAAA", "mp3"),
+        Audio("AAAA", "l16;codec=pcm;rate=24000"),
+        Document(PlainText("\u00e9")),
+    ]
+
+
 def test_what_google_ran_can_be_told_in_words() -> None:
     (_, said) = blocks_of(
         HELLO,

@@ -568,6 +568,20 @@ def test_bytes_that_are_none_are_named(part: Json, field: str) -> None:
     assert caught.value.failure.param == f"messages[0].content[0].{field}"
 
 
+def test_media_types_come_in_their_standard_form() -> None:
+    document = {"type": "base64", "media_type": "text/plain; charset=latin-1", "data": "6Q=="}
+    (*seen,) = parts(
+        {"type": "image_url", "image_url": {"url": "data:IMAGE/PNG;x=y;base64,AAAA"}},
+        {"type": "image", "source": {"type": "base64", "media_type": "IMAGE/PNG", "data": "AAAA"}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "WAV"}},
+        {"type": "file", "file": {"file_data": "data:text/plain;charset=latin-1;base64,6Q=="}},
+        {"type": "file", "file": {"file_data": "data:;charset=latin-1,%E9"}},
+        {"type": "document", "source": document},
+    )
+    picture, words = Image(Base64Data("image/png", "AAAA")), Document(PlainText("\u00e9"))
+    assert seen == [picture, picture, Audio("AAAA", "wav"), words, words, words]
+
+
 def test_a_text_file_may_be_empty() -> None:
     file = {"filename": "a.txt", "file_data": "data:text/plain;base64,"}
     (block,) = parts({"type": "file", "file": file})

@@ -11,6 +11,7 @@ from dragoman.dialects import Dialect
 from dragoman.ir.failures import RequestError, UnsupportedError
 from dragoman.ir.losses import Ledger
 from dragoman.ir.request import (
+    Audio,
     Base64Data,
     BlockContent,
     CacheBreakpoint,
@@ -143,6 +144,7 @@ def test_documents_are_files_or_words() -> None:
         (Document(UrlData("https://x/a.pdf")), {}),
         (Document(FileId("anthropic-messages", "file_1")), {}),
         (Image(FileId("anthropic-messages", "file_1")), {}),
+        (Audio("AAAA", "l16;codec=pcm;rate=24000"), {}),
     ],
 )
 def test_what_cannot_be_sent_is_refused_by_name(block: Json, dialect: dict[str, Any]) -> None:

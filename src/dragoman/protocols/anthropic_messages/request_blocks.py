@@ -32,7 +32,7 @@ from dragoman.protocols.anthropic_messages.foreign import foreign
 from dragoman.protocols.anthropic_messages.ids import original_id
 from dragoman.protocols.anthropic_messages.wire import NAME
 from dragoman.wire.carried import checked, object_text, typed
-from dragoman.wire.media import require_type, standard_base64
+from dragoman.wire.media import decode_file, standard_base64, standard_type
 from dragoman.wire.reading import UNREADABLE, read
 
 _plain_message: Final = msgspec.json.Decoder(wire.PlainMessage).decode
@@ -182,16 +182,20 @@ def _to_text(block: wire.TextBlock) -> Text:
 
 
 def _to_image(block: wire.ImageBlock, where: str) -> Image:
-    return Image(_to_source(block.source, f"{where}.source", "image/"), cache=to_breakpoint(block.cache_control))
-
-
-def _to_source(
-    source: wire.Base64Source | wire.UrlSource | wire.FileSource, where: str, family: str = ""
-) -> Base64Data | UrlData | FileId:
-    match source:
+    source: Base64Data | UrlData | FileId
+    match block.source:
         case wire.Base64Source(media_type, data):
-            require_type(media_type, f"{where}.media_type", family)
-            return Base64Data(media_type, standard_base64(data, f"{where}.data"))
+            kind = standard_type(media_type, f"{where}.source.media_type", "image/")
+            source = Base64Data(kind, standard_base64(data, f"{where}.source.data"))
+        case wire.UrlSource() | wire.FileSource() as place:
+            source = _to_place(place)
+        case _:
+            assert_never(block.source)
+    return Image(source, cache=to_breakpoint(block.cache_control))
+
+
+def _to_place(source: wire.UrlSource | wire.FileSource) -> UrlData | FileId:
+    match source:
         case wire.UrlSource(url):
             return UrlData(url)
         case wire.FileSource(file_id):
@@ -218,8 +222,10 @@ def _to_document(block: wire.DocumentBlock, where: str) -> Document:
             )
         case wire.ContentSource():
             source = BlockContent(())
-        case wire.Base64Source() | wire.UrlSource() | wire.FileSource() as file:
-            source = _to_source(file, f"{where}.source")
+        case wire.Base64Source(media_type, data):
+            source = decode_file(media_type, data, f"{where}.source.data", f"{where}.source.media_type")
+        case wire.UrlSource() | wire.FileSource() as file:
+            source = _to_place(file)
         case _:
             assert_never(block.source)
     return Document(

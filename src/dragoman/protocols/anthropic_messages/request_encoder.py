@@ -1,7 +1,6 @@
 """Requests from the IR to the wire. https://platform.claude.com/docs/en/api/messages/create."""
 
 import base64
-import binascii
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -370,6 +369,9 @@ def _decoded(media_type: str, data: str, item: Item) -> str:
     if media_type.startswith("text/") or media_type in ("application/json", "application/xml"):
         try:
             return base64.b64decode(data).decode()
-        except (binascii.Error, ValueError):
-            pass
+        except ValueError:
+            raise UnsupportedError(
+                f"`{item.path}`: the file of type `{media_type}` is no text in UTF-8, as Anthropic Messages needs it",
+                param=item.path,
+            ) from None
     raise UnsupportedError(f"`{item.path}`: Anthropic Messages takes no file of type `{media_type}`", param=item.path)

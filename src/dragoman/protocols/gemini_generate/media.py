@@ -3,8 +3,6 @@
 https://ai.google.dev/api/caching#Blob and https://ai.google.dev/gemini-api/docs/file-input-methods
 """
 
-import base64
-import binascii
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -24,13 +22,15 @@ from dragoman.ir.request import (
     UrlData,
 )
 from dragoman.protocols.gemini_generate.wire import NAME, Blob, FileData, Part
-from dragoman.wire.media import require_type, standard_base64
+from dragoman.wire.media import decode_file as decode_bytes
+from dragoman.wire.media import standard_base64, standard_type
 
 Json = dict[str, Any]
 Seen = Image | Document | Audio | Foreign
 
 _AUDIO_FORMATS: Final = {"audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp4": "m4a"}
 _AUDIO_TYPES: Final = {"mp3": "audio/mp3", "m4a": "audio/mp4"}
+_BARE_SOUND: Final = frozenset({"audio/l16", "audio/l24", "audio/pcm"})
 _GOOGLE_ONLY: Final = ("gs://", "files/", "https://generativelanguage.googleapis.com/")
 _READ_BY_GOOGLE: Final = (*_GOOGLE_ONLY, "https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/")
 _TYPES_BY_ENDING: Final = {
@@ -52,21 +52,19 @@ _TYPES_BY_ENDING: Final = {
 
 def decode_blob(blob: Blob, path: str) -> Seen:
     """Return what the bytes of the part at `path` are. Raises RequestError when they are no base64, or of no type."""
-    kind = blob.mime_type.lower()
+    type_path = f"{path}.mimeType"
+    kind = standard_type(blob.mime_type, type_path)
     family = kind.partition("/")[0]
-    require_type(kind, f"{path}.mimeType")
-    if family == "text" and not blob.data:
-        return Document(PlainText(""), blob.display_name)
+    if family not in ("image", "audio", "video"):
+        return Document(decode_bytes(blob.mime_type, blob.data, f"{path}.data", type_path), blob.display_name)
     data = standard_base64(blob.data, f"{path}.data")
     if family == "image":
         return Image(Base64Data(kind, data))
     if family == "audio":
-        return Audio(data, _AUDIO_FORMATS.get(kind) or kind.partition("/")[2])
-    if family == "video":
-        return Foreign(NAME, "inlineData", Raw(msgspec.json.encode(Part(inline_data=blob))))
-    if family == "text" and (text := _decoded(data)) is not None:
-        return Document(PlainText(text), blob.display_name)
-    return Document(Base64Data(kind, data), blob.display_name)
+        # Bare samples can be heard with their parameters alone, which stay in the format's name.
+        form = kind if kind not in _BARE_SOUND else blob.mime_type.strip().lower()
+        return Audio(data, _AUDIO_FORMATS.get(form) or form.partition("/")[2])
+    return Foreign(NAME, "inlineData", Raw(msgspec.json.encode(Part(inline_data=blob))))
 
 
 def decode_file(file: FileData) -> Seen:
@@ -77,13 +75,6 @@ def decode_file(file: FileData) -> Seen:
     is_open = file.file_uri.startswith(("https://", "http://")) and not file.file_uri.startswith(_GOOGLE_ONLY)
     source = UrlData(file.file_uri) if is_open else FileId(NAME, file.file_uri)
     return Image(source) if kind.startswith("image/") else Document(source, file.display_name)
-
-
-def _decoded(data: str) -> str | None:
-    try:
-        return base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _type_of(uri: str) -> str | None:

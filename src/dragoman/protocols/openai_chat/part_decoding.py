@@ -51,7 +51,7 @@ from dragoman.protocols.openai_chat.wire_parts import (
 )
 from dragoman.vendors.openai.files import decode_file_data, decode_image_url
 from dragoman.wire.carried import object_text
-from dragoman.wire.media import require_type, standard_base64
+from dragoman.wire.media import decode_file, standard_base64, standard_type
 
 _Cached = TypeVar("_Cached", bound=Block)
 
@@ -115,11 +115,13 @@ def _decode_result_part(part: ResultPart, path: str) -> Text | Image | Document 
         case ImagePart():
             return decode_image(part.image_url, path, cache_of(part))
         case AudioPart():
-            return Audio(standard_base64(part.input_audio.data, f"{path}.input_audio.data"), part.input_audio.format)
+            return Audio(
+                standard_base64(part.input_audio.data, f"{path}.input_audio.data"), part.input_audio.format.lower()
+            )
         case FilePart():
             return _decode_file(part.file, f"{path}.file", cache_of(part))
         case SourceImagePart():
-            return Image(_decode_source(part.source, f"{path}.source", "image/"), cache=cache_of(part))
+            return Image(_decode_image_source(part.source, f"{path}.source"), cache=cache_of(part))
         case SourceDocumentPart():
             return _decode_document(part, f"{path}.source")
         case _:
@@ -148,12 +150,21 @@ def _decode_file(file: FileData, path: str, cache: CacheBreakpoint | None) -> Do
 
 
 def _decode_document(part: SourceDocumentPart, path: str) -> Document:
-    source = PlainText(part.source.data) if isinstance(part.source, TextSource) else _decode_source(part.source, path)
+    source: PlainText | Base64Data | UrlData
+    match part.source:
+        case TextSource():
+            source = PlainText(part.source.data)
+        case UrlSource():
+            source = UrlData(part.source.url)
+        case Base64Source():
+            source = decode_file(part.source.media_type, part.source.data, f"{path}.data", f"{path}.media_type")
+        case _:
+            assert_never(part.source)
     return Document(source, part.title, part.context, cache=cache_of(part))
 
 
-def _decode_source(source: Base64Source | UrlSource, path: str, family: str = "") -> Base64Data | UrlData:
+def _decode_image_source(source: Base64Source | UrlSource, path: str) -> Base64Data | UrlData:
     if isinstance(source, UrlSource):
         return UrlData(source.url)
-    require_type(source.media_type, f"{path}.media_type", family)
-    return Base64Data(source.media_type, standard_base64(source.data, f"{path}.data"))
+    media_type = standard_type(source.media_type, f"{path}.media_type", "image/")
+    return Base64Data(media_type, standard_base64(source.data, f"{path}.data"))

@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from dragoman.dialects import Dialect
 from dragoman.ir.failures import UnsupportedError
@@ -23,9 +23,13 @@ from dragoman.ir.request import (
 )
 from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.wire import ORIGIN
-from dragoman.vendors.openai.files import data_url, plain_text
+from dragoman.vendors.openai.files import data_url
+from dragoman.wire.media import plain_text
 
 Wire = dict[str, Any]
+
+_SOUNDS: Final = frozenset({"wav", "mp3", "aiff", "aac", "ogg", "flac", "m4a", "pcm16", "pcm24", "opus", "webm"})
+"""OpenAI takes the first two; the others OpenRouter (https://openrouter.ai/docs/features/multimodal/audio) and vLLM."""
 
 
 class PartWriter:
@@ -57,6 +61,12 @@ class PartWriter:
                 yield from others
                 yield self._cached(last, block.cache, path)
             case Audio(data=data, format=form):
+                if form not in _SOUNDS:
+                    raise UnsupportedError(
+                        f"`{path}` is sound in the format `{form}`, which Chat does not take",
+                        param=path,
+                        hint="send wav or mp3",
+                    )
                 yield {"type": "input_audio", "input_audio": {"data": data, "format": form}}
             case Foreign():
                 yield from (text_part(text.text) for text in self.foreign_text(block, path))

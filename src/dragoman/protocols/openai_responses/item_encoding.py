@@ -35,8 +35,9 @@ from dragoman.protocols.openai_responses.losses import Notes
 from dragoman.protocols.openai_responses.native import encode_call, native_kinds
 from dragoman.protocols.openai_responses.sealing import phase_of, returnable
 from dragoman.protocols.openai_responses.wire import ORIGIN
-from dragoman.vendors.openai.files import data_url, plain_text
+from dragoman.vendors.openai.files import data_url
 from dragoman.wire.arguments import as_object
+from dragoman.wire.media import plain_text
 
 Wire = dict[str, Any]
 _Item = Reasoning | ToolCall | ToolResult | Foreign | Document | Image | Audio

@@ -30,9 +30,10 @@ from dragoman.ir.seals import Seal, may_return
 from dragoman.protocols.anthropic_messages.history import Item, Turn, arrange
 from dragoman.upstreams.opencode_server.models import Place
 from dragoman.upstreams.opencode_server.turn import ORIGIN
-from dragoman.vendors.openai.files import data_url, plain_text
+from dragoman.vendors.openai.files import data_url
 from dragoman.wire.arguments import as_object
 from dragoman.wire.free_text import wrapped
+from dragoman.wire.media import plain_text
 
 Json = dict[str, Any]
 _ERROR: Final = "Error: "

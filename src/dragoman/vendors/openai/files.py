@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from dragoman.ir.failures import RequestError
 from dragoman.ir.request import Base64Data, PlainText, UrlData
-from dragoman.wire.media import standard_base64
+from dragoman.wire.media import decode_file, standard_base64, standard_type
 
 _MEDIA_TYPES: Final = {
     "pdf": "application/pdf",
@@ -29,26 +29,33 @@ def is_data_url(url: str) -> bool:
 
 def decode_data_url(url: str, path: str) -> Base64Data:
     """Return what a data URL holds; `path` names it. Raises RequestError when it is none."""
+    media_type, data = _split(url, path)
+    return Base64Data(media_type.partition(";")[0].strip().lower(), data)
+
+
+def _split(url: str, path: str) -> tuple[str, str]:
+    """Return a data URL's media type, with its parameters, and its data in base64."""
     head, comma, data = url[5:].partition(",")
     if not comma:
         raise RequestError(f"`{path}` is a data URL without a comma", param=path, hint="data:image/png;base64,...")
-    media_type, *parameters = head.split(";")
-    if parameters and parameters[-1].strip().lower() == "base64":
-        return Base64Data(
-            media_type.lower() or "text/plain",
-            unquote_to_bytes(data).decode("ascii", "replace") if "%" in data else data,
-        )
-    return Base64Data(media_type.lower() or "text/plain", base64.b64encode(unquote_to_bytes(data)).decode())
+    media_type, _, encoding = head.rpartition(";")
+    is_base64 = encoding.strip().lower() == "base64" and ";" in head
+    media_type = (media_type if is_base64 else head).strip()
+    if not media_type or media_type.startswith(";"):
+        media_type = f"text/plain{media_type}"
+    if not is_base64:
+        return media_type, base64.b64encode(unquote_to_bytes(data)).decode()
+    return media_type, unquote_to_bytes(data).decode("ascii", "replace") if "%" in data else data
 
 
 def decode_image_url(url: str, path: str) -> Base64Data | UrlData:
     """Return the picture at a data or http URL. Raises RequestError when it is neither, or no picture."""
     if not is_data_url(url):
         return decode_url(url, path)
-    data = decode_data_url(url, path)
-    if not data.media_type.startswith("image/"):
-        raise RequestError(f"`{path}` is a data URL of the type `{data.media_type}`, not of an image", param=path)
-    return Base64Data(data.media_type, standard_base64(data.data, path))
+    media_type, data = _split(url, path)
+    if not media_type.lower().startswith("image/"):
+        raise RequestError(f"`{path}` is a data URL of the type `{media_type}`, not of an image", param=path)
+    return Base64Data(standard_type(media_type, path), standard_base64(data, path))
 
 
 def decode_url(url: str, path: str) -> UrlData:
@@ -60,12 +67,8 @@ def decode_url(url: str, path: str) -> UrlData:
 
 def decode_file_data(data: str, filename: str | None, path: str) -> Base64Data | PlainText:
     """Return a file's content: a data URL, or bare base64 whose type the name tells. Text comes as text."""
-    source = decode_data_url(data, path) if is_data_url(data) else Base64Data(_media_type_of(filename, path), data)
-    if not source.data and source.media_type.startswith("text/"):
-        return PlainText("")  # an empty file
-    source = Base64Data(source.media_type, standard_base64(source.data, path))
-    text = plain_text(source)
-    return source if text is None else PlainText(text)
+    media_type, content = _split(data, path) if is_data_url(data) else (_media_type_of(filename, path), data)
+    return decode_file(media_type, content, path, path)
 
 
 def _media_type_of(filename: str | None, path: str) -> str:
@@ -82,13 +85,3 @@ def _media_type_of(filename: str | None, path: str) -> str:
 def data_url(source: Base64Data) -> str:
     """Return `source` as a data URL."""
     return f"data:{source.media_type};base64,{source.data}"
-
-
-def plain_text(source: Base64Data) -> str | None:
-    """Return the words of a text file, which every protocol can carry; None when it is none."""
-    if not source.media_type.startswith("text/"):
-        return None
-    try:
-        return base64.b64decode(source.data, validate=True).decode()
-    except ValueError:
-        return None
