@@ -138,6 +138,15 @@ def test_documents_are_files_or_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("media_type", "name"),
+    [("application/pdf", "document.pdf"), ("application/json", "document.json"), ("application/zip", "document.bin")],
+)
+def test_a_file_without_a_name_gets_one_of_its_type(media_type: str, name: str) -> None:
+    (message,) = messages_of(user(Document(Base64Data(media_type, "AA=="))))
+    assert message["content"][0]["file"]["filename"] == name
+
+
+@pytest.mark.parametrize(
     ("block", "dialect"),
     [
         (PDF, {"files": False}),

@@ -23,7 +23,7 @@ from dragoman.ir.request import (
 )
 from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.wire import ORIGIN
-from dragoman.vendors.openai.files import data_url
+from dragoman.vendors.openai.files import data_url, file_name
 from dragoman.wire.media import plain_text
 
 Wire = dict[str, Any]
@@ -91,7 +91,7 @@ class PartWriter:
             case Base64Data() as source:
                 if (plain := plain_text(source)) is not None:
                     return [text_part(f"{head}\n{plain}" if head else plain)]
-                file = {"filename": document.title or "document.pdf", "file_data": data_url(source)}
+                file = {"filename": file_name(document.title, source.media_type), "file_data": data_url(source)}
             case FileId(origin=origin, id=file_id) if origin == ORIGIN:
                 file = {"file_id": file_id}
             case FileId():

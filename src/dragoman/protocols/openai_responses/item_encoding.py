@@ -35,7 +35,7 @@ from dragoman.protocols.openai_responses.losses import Notes
 from dragoman.protocols.openai_responses.native import encode_call, native_kinds
 from dragoman.protocols.openai_responses.sealing import phase_of, returnable
 from dragoman.protocols.openai_responses.wire import ORIGIN
-from dragoman.vendors.openai.files import data_url
+from dragoman.vendors.openai.files import data_url, file_name
 from dragoman.wire.arguments import as_object
 from dragoman.wire.media import plain_text
 
@@ -300,7 +300,7 @@ class _Writer:
             case Base64Data() as source:
                 if (words := plain_text(source)) is not None:
                     return [_input_text(f"{head}\n{words}" if head else words)]
-                file = {"filename": document.title or "document.pdf", "file_data": data_url(source)}
+                file = {"filename": file_name(document.title, source.media_type), "file_data": data_url(source)}
             case UrlData(url=url):
                 file = {"file_url": url}
             case FileId(origin=origin, id=file_id) if origin == ORIGIN:

@@ -30,7 +30,7 @@ from dragoman.ir.seals import Seal, may_return
 from dragoman.protocols.anthropic_messages.history import Item, Turn, arrange
 from dragoman.upstreams.opencode_server.models import Place
 from dragoman.upstreams.opencode_server.turn import ORIGIN
-from dragoman.vendors.openai.files import data_url
+from dragoman.vendors.openai.files import data_url, file_name
 from dragoman.wire.arguments import as_object
 from dragoman.wire.free_text import wrapped
 from dragoman.wire.media import plain_text
@@ -186,7 +186,7 @@ class _Writer:
                     yield _text(f"{head}\n{words}" if head else words)
                     return
                 yield from [_text(document.context)] if document.context else []
-                yield self._file(source, document.title or "document.pdf", path)
+                yield self._file(source, file_name(document.title, source.media_type), path)
             case UrlData() | FileId() as source:
                 yield self._file(source, "document", path)
             case _:

@@ -18,8 +18,10 @@ _MEDIA_TYPES: Final = {
     "csv": "text/csv",
     "html": "text/html",
     "json": "application/json",
+    "xml": "application/xml",
 }
 """By a file name's ending, for files whose data does not say what they are."""
+_ENDINGS: Final = {media_type: ending for ending, media_type in _MEDIA_TYPES.items()}
 
 
 def is_data_url(url: str) -> bool:
@@ -80,6 +82,11 @@ def _media_type_of(filename: str | None, path: str) -> str:
             hint="write it as a data URL: data:application/pdf;base64,...",
         )
     return _MEDIA_TYPES[ending]
+
+
+def file_name(title: str | None, media_type: str) -> str:
+    """Return the name of a file of this type: OpenAI reads it by the ending, and refuses it without a name."""
+    return title or f"document.{_ENDINGS.get(media_type, 'bin')}"
 
 
 def data_url(source: Base64Data) -> str:
