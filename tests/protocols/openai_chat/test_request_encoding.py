@@ -105,6 +105,12 @@ def test_a_request_without_messages_is_refused() -> None:
 # User
 
 
+def test_a_request_of_which_nothing_can_be_sent_is_refused_by_its_first_block() -> None:
+    with pytest.raises(RequestError) as caught:
+        messages_of(user(CALL))
+    assert caught.value.failure.param == "messages[0].content[0]"
+
+
 def test_words_alone_are_one_string_and_pictures_make_parts() -> None:
     assert messages_of(user(Text("a"), Text("b")))[0]["content"] == "a\nb"
     assert messages_of(user(Text("a"), PICTURE))[0]["content"] == [{"type": "text", "text": "a"}, PICTURE_PART]

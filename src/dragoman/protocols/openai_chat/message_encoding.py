@@ -12,7 +12,6 @@ from typing import Final, assert_never
 import msgspec
 
 from dragoman.codec import Target
-from dragoman.ir.failures import RequestError
 from dragoman.ir.request import (
     ATTRIBUTION,
     Audio,
@@ -35,6 +34,7 @@ from dragoman.protocols.openai_chat.losses import Tally
 from dragoman.protocols.openai_chat.part_encoding import PartWriter, Wire, text_part
 from dragoman.protocols.openai_chat.reasoning import DETAILS, EXTRA_CONTENT, Detail, native_details, native_extra
 from dragoman.protocols.openai_chat.wire import ORIGIN
+from dragoman.vendors.openai.messages import nothing_to_send, require_messages
 from dragoman.wire.arguments import as_object
 from dragoman.wire.free_text import wrapped
 
@@ -59,9 +59,11 @@ class _Placed(msgspec.Struct, frozen=True):
 
 def encode_messages(request: Request, target: Target, tally: Tally) -> list[Wire]:
     """Return the messages. Raises RequestError when there are none, UnsupportedError for a block that cannot be sent."""
-    if not request.messages:
-        raise RequestError("`messages` must hold at least one message", param="messages")
-    return _Writer(target, tally).write(request)
+    require_messages(request)
+    written = _Writer(target, tally).write(request)
+    if not written:
+        raise nothing_to_send(request)
+    return written
 
 
 class _Writer:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, Final, assert_never
 
 from dragoman.codec import Target
-from dragoman.ir.failures import RequestError, UnsupportedError
+from dragoman.ir.failures import UnsupportedError
 from dragoman.ir.request import (
     ATTRIBUTION,
     Audio,
@@ -36,6 +36,7 @@ from dragoman.protocols.openai_responses.native import encode_call, native_kinds
 from dragoman.protocols.openai_responses.sealing import phase_of, returnable
 from dragoman.protocols.openai_responses.wire import ORIGIN
 from dragoman.vendors.openai.files import data_url, file_name
+from dragoman.vendors.openai.messages import nothing_to_send, require_messages
 from dragoman.wire.arguments import as_object
 from dragoman.wire.media import plain_text
 
@@ -67,9 +68,11 @@ def encode_system(request: Request, notes: Notes) -> str | None:
 
 def encode_items(request: Request, target: Target, notes: Notes) -> list[Any]:
     """Return the items. Raises RequestError when there are none, UnsupportedError for a block that cannot be sent."""
-    if not request.messages:
-        raise RequestError("`messages` must hold at least one message", param="messages")
-    return _Writer(request, target, notes).write()
+    require_messages(request)
+    written = _Writer(request, target, notes).write()
+    if not written:
+        raise nothing_to_send(request)
+    return written
 
 
 class _Writer:
