@@ -121,6 +121,18 @@ def test_a_place_in_the_ir_is_found_in_the_clients_body(
     assert named(name, body, path) == expected
 
 
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([{"text": "t"}, {"inlineData": {"mimeType": "image/png", "data": PNG}}], "contents.parts[1]"),
+        ({"inlineData": {"mimeType": "image/png", "data": PNG}}, "contents.parts"),
+    ],
+)
+def test_one_object_of_gemini_stands_for_a_list(parts: object, expected: str) -> None:
+    place = len(parts) - 1 if isinstance(parts, list) else 0
+    assert named("gemini-generate", {"contents": {"parts": parts}}, f"messages[0].content[{place}]") == expected
+
+
 @pytest.mark.parametrize("kind", [RequestError, UnsupportedError])
 def test_an_error_is_renamed_in_its_field_and_its_words(kind: type[RequestError | UnsupportedError]) -> None:
     error = kind("`n` is more than 1", param="n", hint="ask again")

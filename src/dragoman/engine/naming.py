@@ -81,11 +81,16 @@ def _place(codec: Codec, places: Places, body: bytes, request: Request, numbers:
     try:
         wanted, after = _wanted(request.messages[message or 0 :], block or 0)
         fields = _fields(body)
-        items = _items(fields[places.items])
+        items, is_list = _listed(fields[places.items])
     except (IndexError, KeyError, *UNREADABLE):
         return None
-    search = _Search(codec, places, fields.get("model"), wanted)
+    search = _Search(codec, places, fields.get("model"), wanted, is_list=is_list)
     return search.find(items, after, inner, is_whole=block is None) if 0 < len(items) <= _MOST else None
+
+
+def _listed(raw: Raw) -> tuple[list[Raw], bool]:
+    """Return what a field lists, and whether it is a list: to Google one object alone is a list of one."""
+    return ([raw], False) if bytes(raw).startswith(b"{") else (_items(raw), True)
 
 
 def _size(request: Request) -> int:
@@ -110,11 +115,12 @@ class _Search:
     Its place is told by those of its kind that follow it: what goes before may have become the system.
     """
 
-    def __init__(self, codec: Codec, places: Places, model: Raw | None, wanted: Block) -> None:
+    def __init__(self, codec: Codec, places: Places, model: Raw | None, wanted: Block, *, is_list: bool) -> None:
         self._decode = codec.decode_count or codec.decode_request
         self._places = places
         self._rest = {} if model is None else {"model": model}
         self._wanted = wanted
+        self._is_list = is_list
 
     def find(self, items: list[Raw], after: int, inner: int | None, *, is_whole: bool) -> str | None:
         """Return where it stands, of those behind which `after` more stand: its item when `is_whole`; None: nowhere.
@@ -125,7 +131,7 @@ class _Search:
         item = items[place]
         if not self._is_last_but(after, [item]):
             return None
-        path = f"{self._places.items}[{place}]"
+        path = f"{self._places.items}[{place}]" if self._is_list else self._places.items
         if is_whole or isinstance(self._wanted, ToolCall | Reasoning):
             return path
         return path + self._within(item, after, inner)
@@ -140,7 +146,7 @@ class _Search:
             raw = fields.get(places.parts)
             if raw is None or bytes(raw).startswith(b'"'):
                 return "" if raw is None else f".{places.parts}"
-            parts = _items(raw)
+            parts, is_list = _listed(raw)
         except UNREADABLE:
             return ""
 
@@ -152,7 +158,7 @@ class _Search:
         place, after = _halved(parts, after, lambda some: self._blocks(cut_to(some)))
         if not self._is_last_but(after, cut_to(parts[place : place + 1])):
             return ""
-        part = f".{places.parts}[{place}]"
+        part = f".{places.parts}[{place}]" if is_list else f".{places.parts}"
         return part if inner is None or places.inner is None else f"{part}.{places.inner}[{inner}]"
 
     def _is_last_but(self, after: int, items: list[Raw]) -> bool:
