@@ -64,8 +64,12 @@ def read_with(
     path: str,
     unknown: Callable[[str, msgspec.Raw], None],
     spelling: Spelling | None = None,
+    lenient: msgspec.json.Decoder[T] | None = None,
 ) -> T:
-    """Like `read`; `unknown` is told the path and the value of each field that the type does not have."""
+    """Like `read`; `unknown` is told the path and the value of each field that the type does not have.
+
+    What does not fit is read by the `lenient` decoder of the same type, if there is one.
+    """
     try:
         return decoder.decode(data)
     except msgspec.ValidationError:
@@ -73,7 +77,7 @@ def read_with(
     except UNREADABLE as error:
         raise malformed(data, path, error) from None
     try:
-        return decoder.decode(_Pruner(unknown, spelling).pruned(data, decoder.type, path))
+        return (lenient or decoder).decode(_Pruner(unknown, spelling).pruned(data, decoder.type, path))
     except msgspec.ValidationError as error:
         raise invalid(error, path) from None
     except UNREADABLE as error:

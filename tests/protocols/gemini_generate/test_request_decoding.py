@@ -332,6 +332,8 @@ def test_googles_words_in_a_schema_are_json_schemas(field: str) -> None:
         ({}, ToolChoice("auto")),
         ({"mode": "any"}, ToolChoice("any")),
         ({"mode": "NONE"}, ToolChoice("none")),
+        ({"mode": 1}, ToolChoice("auto")),
+        ({"mode": 2}, ToolChoice("any")),
         ({"mode": "ANY", "allowedFunctionNames": ["a"]}, ToolChoice("tool", "a")),
         ({"mode": "ANY", "allowedFunctionNames": ["a", "b"]}, ToolChoice("any", allowed=("a", "b"))),
         ({"mode": "VALIDATED", "allowedFunctionNames": ["a"]}, ToolChoice("auto", allowed=("a",))),
@@ -546,3 +548,33 @@ def test_what_is_no_utf_8_is_refused_wherever_it_stands(body: bytes) -> None:
 def test_a_number_that_google_refuses_is_refused_here(field: str, value: float) -> None:
     with pytest.raises(RequestError, match=rf"generationConfig\.{field}"):
         decoded(generationConfig={field: value})
+
+
+def test_numbers_may_be_written_as_text() -> None:
+    """As protobuf reads JSON, but what such a number says is held to the same bounds."""
+    config = {"maxOutputTokens": "64", "temperature": "0.5", "topK": "7.0", "candidateCount": "1", "logprobs": "3"}
+    request = decoded(generationConfig={**config, "thinkingConfig": {"thinkingBudget": "-1"}})
+    assert (request.max_tokens, request.sampling.temperature, request.sampling.top_k) == (64, 0.5, 7)
+    assert request.reasoning.mode == "adaptive"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("maxOutputTokens", "x"), ("maxOutputTokens", "-1"), ("topK", "1.5"), ("temperature", "nan"), ("logprobs", "x")],
+)
+def test_text_that_is_no_such_number_is_refused(field: str, value: str) -> None:
+    with pytest.raises(RequestError, match=rf"generationConfig\.{field}"):
+        decoded(generationConfig={field: value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"toolConfig": {"functionCallingConfig": {"mode": 9}}}, "toolConfig.functionCallingConfig.mode"),
+        ({"serviceTier": 2}, "serviceTier"),
+    ],
+)
+def test_a_number_of_which_no_word_is_known_is_refused(fields: Any, path: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        decoded(**fields)
+    assert refused.value.failure.param == path

@@ -30,6 +30,8 @@ from dragoman.wire.carried import FLAG, OBJECT, WORD, Own, object_text, typed
 from dragoman.wire.reading import join, read_with, require_text
 
 _body: Final = msgspec.json.Decoder(Body)
+_lenient_body: Final = msgspec.json.Decoder(Body, strict=False)
+"""Reads numbers that are written as text, as protobuf does: https://protobuf.dev/programming-guides/json/."""
 _count_body: Final = msgspec.json.Decoder(CountBody)
 
 _LEVELS: Final = {
@@ -62,7 +64,7 @@ _OWN_FIELDS: Final = {
 }
 _OWN_SETTINGS: Final = {
     "response_logprobs": Own(FLAG, lambda value: value == b"true"),
-    "logprobs": Own(msgspec.json.Decoder(Amount), lambda value: value != b"0"),
+    "logprobs": Own(msgspec.json.Decoder(Amount, strict=False), lambda value: value.strip(b'"') != b"0"),
     "response_modalities": Own(_ENUMS, lambda value: b"IMAGE" in value.upper() or b"AUDIO" in value.upper()),
     "response_format": Own(_ONE_OR_MORE, lambda _: True),
     "media_resolution": Own(_ENUM),
@@ -92,7 +94,7 @@ def decode_request(body: bytes, ledger: Ledger) -> Request:
             extras.append(Extra(NAME, path, value))
 
     require_text(body)
-    fields = read_with(_body, body, "", keep, camel_cased)
+    fields = read_with(_body, body, "", keep, camel_cased, _lenient_body)
     config = fields.generation_config or GenerationConfig()
     messages = decode_contents(items_of(fields.contents, "contents", ledger), ledger)
     if not any(message.blocks for message in messages):

@@ -36,6 +36,8 @@ _TOOL_EXTRAS: Final = {
     "response_json_schema": ANYTHING,
     "behavior": msgspec.json.Decoder(str | int),
 }
+_MODES: Final = {0: "MODE_UNSPECIFIED", 1: "AUTO", 2: "ANY", 3: "NONE", 4: "VALIDATED"}
+"""Protobuf takes the number of an enumeration's word. google/ai/generativelanguage/v1beta/content.proto"""
 _CONFIG_EXTRAS: Final = {"retrieval_config": OBJECT, "include_server_side_tool_invocations": FLAG}
 
 
@@ -122,7 +124,8 @@ def decode_choice(config: ToolConfig | None, extras: list[Extra]) -> ToolChoice 
         where = f"{path}.streamFunctionCallArguments"
         extras.append(Extra(NAME, where, typed(calling.stream_function_call_arguments, FLAG, where)))
     allowed = tuple(calling.allowed_function_names or ()) or None
-    match (calling.mode or "AUTO").upper():
+    mode = _MODES.get(calling.mode, "") if isinstance(calling.mode, int) else calling.mode or "AUTO"
+    match mode.upper():
         case "AUTO" | "MODE_UNSPECIFIED":
             return ToolChoice("auto", allowed=allowed)
         case "VALIDATED":

@@ -151,7 +151,7 @@ class GoogleSearch(msgspec.Struct, rename="camel"):
 class FunctionCallingConfig(Strict):
     """Which functions may or must be called."""
 
-    mode: str | None = None
+    mode: str | int | None = None
     allowed_function_names: list[str] | None = None
     stream_function_call_arguments: Raw = Raw()
 
