@@ -91,7 +91,7 @@ def exchange(
     lane = TranslatedLane(errand)
     said = answer(lane.call().body)
     if not streams:
-        return lane.encode(lane.decode(said))
+        return lane.encode(lane.decode(said, 200))
     stage = lane.stage(lane.receiver())
     return stage.feed(said) + stage.flush()
 

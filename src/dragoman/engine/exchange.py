@@ -297,7 +297,7 @@ class Exchange:
         await drain(reply)
 
     async def _translate_whole(self, lane: TranslatedLane, reply: UpstreamReply) -> None:
-        whole = lane.decode(await read_whole(reply, _WHOLE_LIMIT))
+        whole = lane.decode(await read_whole(reply, _WHOLE_LIMIT), reply.status)
         self._record.usage = whole.usage
         if lane.request.stream:
             await self._start(self._head(STREAM_HEAD))

@@ -153,8 +153,7 @@ class RawLane:
         Raises DragomanError for none, and for an error with status 200.
         """
         codec = self._errand.client
-        if not body.startswith((b"{", b"[")) and not body.lstrip().startswith((b"{", b"[")):
-            raise DragomanError(page_failure(status, body))
+        _require_json(body, status)
         if body.find(b'"error"', 0, _ERROR_PLACE) >= 0 and _ERROR.search(body, 0, _ERROR_PLACE):
             codec.decode_reply(body, Source(self._errand.attempt.provider, self._errand.attempt.model))
         return codec.echo_whole(body, self._errand.peek.model)
@@ -239,8 +238,9 @@ class TranslatedLane:
         check = self._conformity.check() if self._conformity else None
         return TranslatedStage(receiver, transforms, self._errand.client.stream_encoder(self.audience()), check)
 
-    def decode(self, body: bytes) -> Reply:
-        """Return a whole reply of the upstream."""
+    def decode(self, body: bytes, status: int) -> Reply:
+        """Return a whole reply of the upstream, which came with `status`. Raises DragomanError for none."""
+        _require_json(body, status)
         return self.restored(require_content(self._errand.upstream.decode_reply(body, self._source)))
 
     def restored(self, reply: Reply) -> Reply:
@@ -371,3 +371,9 @@ def _fit(request: Request, memory: Memory | None, errand: Errand) -> tuple[Reque
     # A key that the server would not take need not be made, and is no loss when it is not sent.
     takes_key = upstream.caches_by_key and attempt.dialect.prompt_cache_key
     return with_cache_key(request, errand.identity.session) if takes_key else request, renames
+
+
+def _require_json(body: bytes, status: int) -> None:
+    """Raise DragomanError for a page in a reply's place: a codec does not know the status that it came with."""
+    if not body.startswith((b"{", b"[")) and not body.lstrip().startswith((b"{", b"[")):
+        raise DragomanError(page_failure(status, body))
