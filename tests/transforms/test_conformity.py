@@ -100,7 +100,12 @@ TREE = {"type": "object", "properties": {"inner": {"anyOf": [{"type": "null"}, {
         ({"$dynamicRef": "#none"}, "`#none` leads to no schema in it"),
         ({"$ref": "#/required", "required": ["a"]}, "`#/required` leads to no schema in it"),
         ({"$ref": "#/required/x", "required": ["a"]}, "`#/required/x` leads to no schema in it"),
-        ({"$ref": "#/x", "x": {"pattern": "^(a+)+$"}}, "`#/x` leads to no schema in it"),
+        ({"$ref": "#/const", "const": {"pattern": "^(a+)+$"}}, "`#/const` leads to no schema in it"),
+        ({"$ref": "#/%63onst", "const": {"pattern": "^(a+)+$"}}, "`#/%63onst` leads to no schema in it"),
+        ({"$ref": "#/x", "x": {"$id": "http://a/"}}, "`#/x` leads to no schema in it"),
+        ({"$ref": "#/x", "x": {"$ref": "#/y"}}, "`#/y` leads to no schema in it"),
+        ({"$ref": "#/x", "x": {"anyOf": [{"$ref": "#/x"}]}}, "it refers to itself without end"),
+        ({"$ref": "#/x", "x": {"type": 5}}, "`$.type`: 5 is not valid under any of the given schemas"),
         ({"$ref": "http://[x"}, "`http://[x` leads to no schema in it"),
         ({"$id": "http://a/", "properties": {"a": {"$id": "http://[x"}}}, "a name in it is no URI"),
         ({"$schema": "http://json-schema.org/draft-04/schema#", "$ref": 5}, "`5` leads to no schema in it"),
@@ -143,6 +148,17 @@ def test_references_within_the_schema_are_followed(schema: Any) -> None:  # noqa
 )
 def test_patterns_of_older_drafts_cannot_hold_the_gateway_up(schema: Any) -> None:  # noqa: ANN401 - any JSON
     assert fault(json.dumps({"p": "a" * 50 + "!"}), schema) is None
+
+
+def test_a_reference_makes_a_schema_of_what_stands_elsewhere() -> None:
+    """As documents of OpenAPI have them. Patterns there are not checked either."""
+    name = {"pattern": "^(a+)+$", "type": "string"}
+    person = {"properties": {"name": {"$ref": "#/components/schemas/name"}}, "required": ["name"]}
+    schema = {"$ref": "#/components/schemas/person", "components": {"schemas": {"person": person, "name": name}}}
+    assert fault(json.dumps({"name": "a" * 50 + "!"}), schema) is None
+    wrong = fault('{"name": 5}', schema)
+    assert wrong is not None
+    assert "`$.name`: 5 is not of type 'string'" in wrong
 
 
 def test_patterns_cannot_hold_the_gateway_up() -> None:

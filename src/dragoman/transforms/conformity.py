@@ -6,10 +6,11 @@ library takes a while.
 """
 
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 from jsonschema import Draft202012Validator
@@ -29,6 +30,9 @@ from dragoman.wire.schemas import Schema, children, mapped
 _LONGEST: Final = 200
 _ANY_OBJECT: Final = b'{"type":"object"}'
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+_DATA: Final = frozenset({"const", "enum"})
+"""What answers are compared with: no schema is made of it, because patterns would be taken out of it, too."""
+_IDENTITIES: Final = ("$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor")
 _HERE: Final = (".allOf", ".anyOf", ".oneOf", ".not", ".if", ".then", ".else", ".dependentSchemas")
 """Steps to the schemas that hold the very value that theirs holds: a reference from there back to it would never end."""
 _UNCHECKED: Final = frozenset({"pattern", "patternProperties", "dependencies", "extends", "disallow"})
@@ -117,7 +121,7 @@ def _validator(schema: bytes) -> Validator:
         kind: Any = validator_for(root, default=Draft202012Validator)
         kind.check_schema(root)
         held = mapped(root, lambda one, _path: _without_patterns(one))
-        _check_references(held, kind.META_SCHEMA["$schema"])
+        _check_references(held, kind)
         validator: Validator = kind(held, registry=Registry())
     except SchemaError as error:
         raise _no_schema(f"`{error.json_path}`: {error.message[:_LONGEST]}") from None
@@ -143,40 +147,90 @@ def _without_patterns(schema: Schema) -> Schema:
 # References -----------------------------------------------------------------------------------------------------------
 
 
-def _check_references(root: Any, dialect: str) -> None:  # noqa: ANN401 - any JSON
+def _check_references(root: Any, kind: Any) -> None:  # noqa: ANN401 - any JSON, and a class of validators
     """Raise RequestError for a reference that leads to no schema in `root`, or back to the one that it stands in.
 
     The model's answer would show it, too: after it has been paid for, and as if the model had made the mistake.
     """
-    specification = specification_with(dialect)
-    resource = specification.create_resource(root)
+    specification = specification_with(kind.META_SCHEMA["$schema"])
+    references = _References(specification)
     try:
-        schemas = [(root, Registry().resolver_with_root(resource))] if isinstance(root, dict) else []
-        for schema, resolver in schemas:  # it grows on the way
-            schemas += (
-                (inner, resolver.in_subresource(specification.create_resource(inner)))
-                for _, inner in children(schema)
-                if isinstance(inner, dict)
-            )
+        references.enter(root, Registry().resolver_with_root(specification.create_resource(root)))
     except (AttributeError, TypeError, ValueError):
         raise _no_schema("a name in it is no URI") from None
-    leads = {
-        id(schema): {id(inner) for step, inner in children(schema) if step.startswith(_HERE)} for schema, _ in schemas
-    }
-    for schema, resolver in schemas:
-        leads[id(schema)] |= {_target(schema[name], resolver, leads) for name in _REFERENCES if name in schema}
+    leads = references.resolved()
+    for adopted in references.adopted.values():
+        kind.check_schema(adopted)
     try:
         TopologicalSorter(leads).prepare()
     except CycleError:
         raise _no_schema("it refers to itself without end") from None
 
 
-def _target(reference: Any, resolver: Any, schemas: Container[int]) -> int:  # noqa: ANN401 - any JSON
-    """Return the identity of the schema that `reference` leads to."""
-    try:
-        target = resolver.lookup(reference).contents
-    except (Unresolvable, UnknownDialect, AttributeError, TypeError, ValueError):
-        target = None
-    if not isinstance(target, bool) and id(target) not in schemas:
-        raise _no_schema(f"`{str(reference)[:_LONGEST]}` leads to no schema in it")
-    return id(target)
+class _References:
+    """Knows every schema of a document, also those that only a reference makes one (`#/components/schemas/a`).
+
+    `adopted` are the outermost of the latter, by their identities: nobody has told yet whether they are valid.
+    """
+
+    def __init__(self, specification: Any) -> None:  # noqa: ANN401 - the library's generic
+        self.adopted: dict[int, Schema] = {}
+        self._specification = specification
+        self._schemas: list[tuple[Schema, Any]] = []
+        self._known: set[int] = set()
+
+    def enter(self, root: Any, resolver: Any, change: Callable[[Schema], None] | None = None) -> None:  # noqa: ANN401 - any JSON
+        """Add the schema `root` and all within it that are not known yet, each with `change` made to it."""
+        entered = [(root, resolver)] if isinstance(root, dict) else []
+        for schema, place in entered:  # it grows on the way
+            self._known.add(id(schema))
+            if change is not None:
+                change(schema)
+            for _, inner in children(schema):
+                if id(inner) in self._known:
+                    self.adopted.pop(id(inner), None)
+                elif isinstance(inner, dict):
+                    entered.append((inner, place.in_subresource(self._specification.create_resource(inner))))
+        self._schemas += entered
+
+    def resolved(self) -> dict[int, set[int]]:
+        """Return which schemas hold the very value that another one holds, by their identities."""
+        leads: dict[int, set[int]] = {}
+        for schema, resolver in self._schemas:  # it grows on the way
+            inner = {id(one) for step, one in children(schema) if step.startswith(_HERE)}
+            leads[id(schema)] = inner | {self._target(schema[name], resolver) for name in _REFERENCES if name in schema}
+        return leads
+
+    def _target(self, reference: Any, resolver: Any) -> int:  # noqa: ANN401 - any JSON
+        """Return the identity of the schema that `reference` leads to."""
+        try:
+            found = resolver.lookup(reference)
+            target, place = found.contents, found.resolver
+        except (Unresolvable, UnknownDialect, AttributeError, TypeError, ValueError):
+            target = place = None
+        if isinstance(target, bool) or id(target) in self._known:
+            return id(target)
+        if not isinstance(target, dict) or any(word in _DATA for word in unquote(reference).split("/")):
+            raise _leads_nowhere(reference)
+
+        def held(schema: Schema) -> None:
+            if any(
+                name in schema for name in _IDENTITIES
+            ):  # a document of its own, which is looked for in schemas' places alone
+                raise _leads_nowhere(reference)
+            _strip(schema)
+
+        self.enter(target, place, held)
+        self.adopted[id(target)] = target
+        return id(target)
+
+
+def _leads_nowhere(reference: object) -> RequestError:
+    return _no_schema(f"`{str(reference)[:_LONGEST]}` leads to no schema in it")
+
+
+def _strip(schema: Schema) -> None:
+    """Take a schema's patterns away where it stands: copies would not be found by reference."""
+    left = _without_patterns(schema)
+    for name in schema.keys() - left.keys():
+        del schema[name]
