@@ -270,7 +270,7 @@ CASES: dict[str, list[tuple[Place, Any, str]]] = {
         (("messages", 2, "tool_calls", 0, "id"), 5, "messages[2].tool_calls[0].id"),
         (("messages", 2, "tool_calls", 0, "function"), None, "messages[2].tool_calls[0]"),
         (("messages", 2, "tool_calls", 0, "function", "arguments"), 5, "messages[2].tool_calls[0].function.arguments"),
-        (("messages", 3, "tool_call_id"), None, "messages[3].tool_call_id"),
+        (("messages", 3, "tool_call_id"), 7, "messages[3].tool_call_id"),
         (("max_tokens",), "many", "max_tokens"),
         (("max_tokens",), -1, "max_tokens"),
         (("max_tokens",), 1.5, "max_tokens"),
