@@ -49,7 +49,7 @@ def rename(error: RequestError | UnsupportedError, codec: Codec, body: bytes, re
         return
     param = client_path(codec, body, wrong, request)
     error.failure = msgspec.structs.replace(
-        failure, param=param, message=failure.message.replace(f"`{wrong}", f"`{param}")
+        failure, param=param, message=failure.message.replace(f"`{wrong}", f"`{param}", 1)
     )
 
 
